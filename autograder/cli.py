@@ -1,0 +1,162 @@
+"""The command line: `python -m autograder` or, once installed, `autograder`. Thin; each command's work is elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from .course import Chapter, Course, CourseError
+
+__all__ = ["main"]
+
+course_option = click.option(
+    "--course",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Course folder in nbgrader's layout (source, submitted, ...). Default: course/ in the repository.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dlcv", message="dlcv and its autograder, version %(version)s")
+def main() -> None:
+    """Build the course's notebooks, grade what learners hand in, report.
+
+    Run it inside the course's repository. Exit code 0: done; 1: something is wrong with the course or a
+    submission, the message says what; 2: the command was not understood.
+    """
+
+
+# making the course
+
+
+@main.command()
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@click.option("--check", is_flag=True, help="Write nothing; fail when a committed notebook differs from a rebuilt one.")
+@click.option("--allow-missing-figures", is_flag=True, help="Build although a figure has not been stored yet.")
+@course_option
+def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, folder: Path | None) -> None:
+    """Make notebooks from solutions/: the students' and nbgrader's.
+
+    CHAPTER is a chapter's name, folder or number; none means all. Writes notebooks/NN_chapter/NN_chapter.ipynb
+    for learners and course/source/NN_chapter/NN_chapter.ipynb for nbgrader.
+    """
+    with plain_errors():
+        from . import build as builder
+
+        course, chosen = opened(folder, chapters)
+        stale = []
+        for chapter in chosen:
+            built = builder.build(course, chapter, allow_missing_figures=allow_missing_figures)
+            if check:
+                if not built.is_committed():
+                    stale.append(chapter)
+            else:
+                for path in built.write():
+                    click.echo(shown(course, path))
+        if stale:
+            names = " ".join(chapter.folder for chapter in stale)
+            raise CourseError(f"differs from what its source gives: {names}; run: python -m autograder build {names}")
+        if check:
+            click.echo(f"{len(chosen)} notebooks equal their sources")
+
+
+@main.command()
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@click.option("--timeout", default=600, show_default=True, help="Seconds that one cell may take.")
+def figures(chapters: tuple[str, ...], timeout: int) -> None:
+    """Run solution notebooks and store their figures.
+
+    The pictures of figure, widget and experiment cells go to solutions/NN_chapter/figures/<cell>.png, from where
+    `build` puts them into the notebooks, so that a notebook shows its figures before it is run. Commit them.
+    Set DLCV_SCALE to choose how much experiments compute.
+    """
+    with plain_errors():
+        from . import figures as maker
+
+        course, chosen = opened(None, chapters)
+        for chapter in chosen:
+            for path in maker.store_figures(course, chapter, timeout=timeout):
+                click.echo(f"{shown(course, path)}  {path.stat().st_size / 1024:.0f} KB")
+
+
+@main.command("new-chapter")
+@click.argument("name")
+@click.option("--title", help="As readers see it. Default: the name in words.")
+@click.option("--number", type=click.IntRange(0, 99), help="Its place in the course. Default: after the last one.")
+def new_chapter(name: str, title: str | None, number: int | None) -> None:
+    """Start a chapter called NAME: its folder, source and tests.
+
+    What it writes is a small complete chapter that builds, runs and passes its tests; replace its parts by yours.
+    """
+    with plain_errors():
+        from . import scaffold
+
+        course = Course.open()
+        chapter, files = scaffold.new_chapter(course, name, title=title, number=number)
+        click.echo(scaffold.guide(course, chapter, files))
+
+
+# grading
+
+
+@main.command()
+@click.option("--assignment", required=True, help="Which assignment, for instance 01_transposed_convolution.")
+@click.option("--student", "students", multiple=True, help="Only this student; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a submission, one a line.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Submissions graded at the same time. Default: one a core.")
+@click.option("--unsafe", is_flag=True, help="Grade although no walls stand around learners' code.")
+@course_option
+def grade(
+    assignment: str, students: tuple[str, ...], as_json: bool, jobs: int | None, unsafe: bool, folder: Path | None
+) -> None:
+    """Grade the submissions of one assignment.
+
+    Reads submitted/<student>/<assignment>/*.ipynb; writes autograded notebooks, the gradebook and feedback pages.
+    """
+    with plain_errors():
+        from .grade import grade as grade_all
+
+        results = grade_all(Course.open(folder), assignment, students=students or None, jobs=jobs)
+        if as_json:
+            for result in results:
+                click.echo(json.dumps(result.to_dict()))
+
+
+@main.command()
+def demo() -> None:
+    """Grade a bundled class of sample submissions and show what an instructor sees."""
+    with plain_errors():
+        from .demo import main as run
+
+        run()
+
+
+# shared by the commands
+
+
+@contextmanager
+def plain_errors():
+    """A mistake in the course or on the command line ends in one line, never in a traceback."""
+    try:
+        yield
+    except CourseError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def opened(folder: Path | None, names: tuple[str, ...]) -> tuple[Course, tuple[Chapter, ...]]:
+    course = Course.open(folder)
+    course.make_importable()
+    return course, tuple(course.chapter(name) for name in names) or course.chapters
+
+
+def shown(course: Course, path: Path) -> str:
+    return str(path.relative_to(course.root)) if path.is_relative_to(course.root) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""The course: its chapters in order (`course.toml`), its folders in nbgrader's layout, its secret seed."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Chapter", "Course", "CourseError", "find_root", "secret_seed"]
+
+
+class CourseError(Exception):
+    """Something in the course's files is not as it has to be; the message says what, where and what is wanted."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter: `name` is its package under `dlcv`, `folder` its name everywhere else."""
+
+    number: int
+    name: str
+    title: str
+    minutes: int | None = None
+
+    @property
+    def folder(self) -> str:
+        return f"{self.number:02d}_{self.name}"
+
+    def __str__(self) -> str:
+        return self.folder
+
+
+@dataclass(frozen=True)
+class Course:
+    """The repository at `root` and a folder in nbgrader's layout, by default `root/course`.
+
+    `folder/source/<assignment>/<assignment>.ipynb` is nbgrader's source notebook, `release` what learners get,
+    `submitted/<student>/<assignment>/*.ipynb` what they hand in, `autograded` and `feedback` what they get back.
+    """
+
+    root: Path
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | Path | None = None, root: str | Path | None = None) -> Course:
+        """The course around the current folder (or around this package), with its work in `folder`."""
+        root = Path(root).resolve() if root else find_root()
+        return cls(root, Path(folder).resolve() if folder else root / "course")
+
+    # chapters
+
+    @cached_property
+    def settings(self) -> dict:
+        path = self.root / "course.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise CourseError(f"{path} is missing: it lists the chapters in order") from None
+        except tomllib.TOMLDecodeError as error:
+            raise CourseError(f"{path} is not valid TOML: {error}") from None
+
+    @property
+    def name(self) -> str:
+        return self.settings.get("name", "course")
+
+    @property
+    def title(self) -> str:
+        return self.settings.get("title", self.name)
+
+    @property
+    def repository(self) -> str:
+        """Address of the public repository, empty while there is none."""
+        return self.settings.get("repository", "")
+
+    @cached_property
+    def chapters(self) -> tuple[Chapter, ...]:
+        chapters = tuple(_chapter(self.root / "course.toml", row) for row in self.settings.get("chapters", ()))
+        for what in ("number", "name"):
+            values = [getattr(chapter, what) for chapter in chapters]
+            for value in values:
+                if values.count(value) > 1:
+                    raise CourseError(f"{self.root / 'course.toml'}: two chapters have the {what} {value!r}")
+        return chapters
+
+    def chapter(self, which: str) -> Chapter:
+        """The chapter called `which`: by its name, its folder or its number."""
+        for chapter in self.chapters:
+            if which in (chapter.name, chapter.folder, str(chapter.number), f"{chapter.number:02d}"):
+                return chapter
+        known = ", ".join(chapter.folder for chapter in self.chapters) or "none yet"
+        raise CourseError(f"no chapter is called {which!r}; course.toml knows: {known}")
+
+    def solution(self, chapter: Chapter) -> Path:
+        """The one source of a chapter's notebooks."""
+        return self.root / "solutions" / chapter.folder / f"{chapter.folder}.py"
+
+    def figures(self, chapter: Chapter) -> Path:
+        return self.root / "solutions" / chapter.folder / "figures"
+
+    def notebook(self, chapter: Chapter) -> Path:
+        """The student notebook that is committed."""
+        return self.root / "notebooks" / chapter.folder / f"{chapter.folder}.ipynb"
+
+    def make_importable(self) -> None:
+        """Let `import dlcv` mean the one in this repository, also when another copy is installed."""
+        if str(self.root) not in sys.path:
+            sys.path.insert(0, str(self.root))
+
+    # nbgrader's layout
+
+    def source(self, assignment: str) -> Path:
+        return self.folder / "source" / assignment
+
+    def release(self, assignment: str) -> Path:
+        return self.folder / "release" / assignment
+
+    def submitted(self, student: str, assignment: str) -> Path:
+        return self.folder / "submitted" / student / assignment
+
+    def autograded(self, student: str, assignment: str) -> Path:
+        return self.folder / "autograded" / student / assignment
+
+    def feedback(self, student: str, assignment: str) -> Path:
+        return self.folder / "feedback" / student / assignment
+
+    def students(self, assignment: str) -> Iterator[str]:
+        """Everybody who handed in something for `assignment`, in alphabetical order."""
+        for path in sorted((self.folder / "submitted").glob(f"*/{assignment}")):
+            if path.is_dir():
+                yield path.parent.name
+
+    @property
+    def gradebook(self) -> Path:
+        return self.folder / "gradebook.db"
+
+    @property
+    def db_url(self) -> str:
+        return f"sqlite:///{self.gradebook}"
+
+    def seed(self) -> str:
+        """The secret seed of graded runs: `DLCV_SEED` where it is set, else the one kept in the course's folder."""
+        return os.environ.get("DLCV_SEED") or secret_seed(self.folder)
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder with a `course.toml`, from `start` (default: here) upwards, else around this package."""
+    start = (start or Path.cwd()).resolve()
+    package = Path(__file__).resolve().parent
+    for folder in (start, *start.parents, package.parent):
+        if (folder / "course.toml").is_file():
+            return folder
+    raise CourseError(f"no course.toml in {start} or above it; run this inside the course's repository")
+
+
+def secret_seed(folder: Path) -> str:
+    """The seed kept in `folder/secret_seed`, made at its first use and readable by its owner only.
+
+    It is written beside and then linked into place, so that two graders starting together agree on one seed.
+    """
+    path = Path(folder) / "secret_seed"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    seed = path.read_text(encoding="ascii").strip()
+    if not seed:
+        raise CourseError(f"{path} is empty; delete it and a new secret seed is made")
+    return seed
+
+
+def _chapter(path: Path, row: dict) -> Chapter:
+    try:
+        chapter = Chapter(row["number"], row["name"], row["title"], row.get("minutes"))
+    except KeyError as error:
+        raise CourseError(f"{path}: a chapter lacks {error}; each has number, name and title: {row}") from None
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", chapter.name):
+        raise CourseError(f"{path}: {chapter.name!r} cannot be a chapter's name; lower case, digits and _ only")
+    return chapter
