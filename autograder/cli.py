@@ -1,4 +1,4 @@
-"""The command line: `python -m autograder` or, once installed, `autograder`. Thin; each command's work is elsewhere."""
+"""The command line, `python -m autograder`: one thin function a command, its work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def main() -> None:
 
 @main.command()
 @click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
-@click.option("--check", is_flag=True, help="Write nothing; fail when a committed notebook differs from a rebuilt one.")
-@click.option("--allow-missing-figures", is_flag=True, help="Build although a figure has not been stored yet.")
+@click.option("--check", is_flag=True, help="Write nothing; fail when a notebook differs from its source.")
+@click.option("--allow-missing-figures", is_flag=True, help="Build although a figure is not stored yet.")
 @course_option
 def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, folder: Path | None) -> None:
     """Make notebooks from solutions/: the students' and nbgrader's.
 
-    CHAPTER is a chapter's name, folder or number; none means all. Writes notebooks/NN_chapter/NN_chapter.ipynb
-    for learners and course/source/NN_chapter/NN_chapter.ipynb for nbgrader.
+    CHAPTER is a chapter's name, folder or number; none means all. Writes
+    notebooks/NN_chapter/NN_chapter.ipynb for learners and the same under course/source for nbgrader.
     """
     with plain_errors():
         from . import build as builder
@@ -60,7 +60,7 @@ def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, f
                     click.echo(shown(course, path))
         if stale:
             names = " ".join(chapter.folder for chapter in stale)
-            raise CourseError(f"differs from what its source gives: {names}; run: python -m autograder build {names}")
+            raise CourseError(f"not what the source gives: {names}; run: python -m autograder build {names}")
         if check:
             click.echo(f"{len(chosen)} notebooks equal their sources")
 
@@ -71,9 +71,9 @@ def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, f
 def figures(chapters: tuple[str, ...], timeout: int) -> None:
     """Run solution notebooks and store their figures.
 
-    The pictures of figure, widget and experiment cells go to solutions/NN_chapter/figures/<cell>.png, from where
-    `build` puts them into the notebooks, so that a notebook shows its figures before it is run. Commit them.
-    Set DLCV_SCALE to choose how much experiments compute.
+    The pictures of figure, widget and experiment cells go to solutions/NN_chapter/figures/<cell>.png, from
+    where `build` puts them into the notebooks, so that a notebook shows its figures before it is run. Commit
+    them. Set DLCV_SCALE to choose how much experiments compute.
     """
     with plain_errors():
         from . import figures as maker
@@ -87,11 +87,11 @@ def figures(chapters: tuple[str, ...], timeout: int) -> None:
 @main.command("new-chapter")
 @click.argument("name")
 @click.option("--title", help="As readers see it. Default: the name in words.")
-@click.option("--number", type=click.IntRange(0, 99), help="Its place in the course. Default: after the last one.")
+@click.option("--number", type=click.IntRange(0, 99), help="Its place. Default: after the last one.")
 def new_chapter(name: str, title: str | None, number: int | None) -> None:
     """Start a chapter called NAME: its folder, source and tests.
 
-    What it writes is a small complete chapter that builds, runs and passes its tests; replace its parts by yours.
+    What it writes is a small complete chapter that builds, runs and passes its tests; put yours in its place.
     """
     with plain_errors():
         from . import scaffold
@@ -108,15 +108,20 @@ def new_chapter(name: str, title: str | None, number: int | None) -> None:
 @click.option("--assignment", required=True, help="Which assignment, for instance 01_transposed_convolution.")
 @click.option("--student", "students", multiple=True, help="Only this student; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a submission, one a line.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Submissions graded at the same time. Default: one a core.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Submissions at the same time. Default: one a core.")
 @click.option("--unsafe", is_flag=True, help="Grade although no walls stand around learners' code.")
 @course_option
 def grade(
-    assignment: str, students: tuple[str, ...], as_json: bool, jobs: int | None, unsafe: bool, folder: Path | None
+    assignment: str,
+    students: tuple[str, ...],
+    as_json: bool,
+    jobs: int | None,
+    unsafe: bool,
+    folder: Path | None,
 ) -> None:
     """Grade the submissions of one assignment.
 
-    Reads submitted/<student>/<assignment>/*.ipynb; writes autograded notebooks, the gradebook and feedback pages.
+    Reads submitted/<student>/<assignment>/*.ipynb; writes autograded notebooks, gradebook and feedback pages.
     """
     with plain_errors():
         from .grade import grade as grade_all

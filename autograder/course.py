@@ -20,7 +20,7 @@ __all__ = ["Chapter", "Course", "CourseError", "find_root", "secret_seed"]
 
 
 class CourseError(Exception):
-    """Something in the course's files is not as it has to be; the message says what, where and what is wanted."""
+    """Something in the course is not as it has to be; the message says where, what, and what is wanted."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class Chapter:
 class Course:
     """The repository at `root` and a folder in nbgrader's layout, by default `root/course`.
 
-    `folder/source/<assignment>/<assignment>.ipynb` is nbgrader's source notebook, `release` what learners get,
-    `submitted/<student>/<assignment>/*.ipynb` what they hand in, `autograded` and `feedback` what they get back.
+    `folder/source/<assignment>/<assignment>.ipynb` is nbgrader's source notebook, `release` what learners
+    get, `submitted/<student>/<assignment>/*.ipynb` what they hand in, `autograded` and `feedback` what they
+    get back. All are paths, made by whoever writes to them.
     """
 
     root: Path
@@ -84,12 +85,13 @@ class Course:
 
     @cached_property
     def chapters(self) -> tuple[Chapter, ...]:
-        chapters = tuple(_chapter(self.root / "course.toml", row) for row in self.settings.get("chapters", ()))
+        path = self.root / "course.toml"
+        chapters = tuple(_chapter(path, row) for row in self.settings.get("chapters", ()))
         for what in ("number", "name"):
             values = [getattr(chapter, what) for chapter in chapters]
             for value in values:
                 if values.count(value) > 1:
-                    raise CourseError(f"{self.root / 'course.toml'}: two chapters have the {what} {value!r}")
+                    raise CourseError(f"{path}: two chapters have the {what} {value!r}")
         return chapters
 
     def chapter(self, which: str) -> Chapter:
@@ -148,12 +150,12 @@ class Course:
         return f"sqlite:///{self.gradebook}"
 
     def seed(self) -> str:
-        """The secret seed of graded runs: `DLCV_SEED` where it is set, else the one kept in the course's folder."""
+        """The secret seed of graded runs: `DLCV_SEED` where that is set, else the one in the folder."""
         return os.environ.get("DLCV_SEED") or secret_seed(self.folder)
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The nearest folder with a `course.toml`, from `start` (default: here) upwards, else around this package."""
+    """The nearest folder with a `course.toml`: from `start` (default: here) upwards, else this package's."""
     start = (start or Path.cwd()).resolve()
     package = Path(__file__).resolve().parent
     for folder in (start, *start.parents, package.parent):
@@ -190,7 +192,7 @@ def _chapter(path: Path, row: dict) -> Chapter:
     try:
         chapter = Chapter(row["number"], row["name"], row["title"], row.get("minutes"))
     except KeyError as error:
-        raise CourseError(f"{path}: a chapter lacks {error}; each has number, name and title: {row}") from None
+        raise CourseError(f"{path}: a chapter has number, name, title; {error} is missing: {row}") from None
     if not re.fullmatch(r"[a-z][a-z0-9_]*", chapter.name):
-        raise CourseError(f"{path}: {chapter.name!r} cannot be a chapter's name; lower case, digits and _ only")
+        raise CourseError(f"{path}: {chapter.name!r} cannot be a chapter's name: lower case, digits, _")
     return chapter
