@@ -42,8 +42,8 @@ clean: ## remove what the targets made, the environment too
 # The environment. A stamp is written only after the step before it went well, so a broken one is tried again.
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	    echo "This course needs Python 3.10 or newer; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)." >&2; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	    echo "This course needs Python 3.10 or newer. Found: $(PYTHON), $$($(PYTHON) --version 2>&1 | head -n 1)" >&2; \
 	    echo "Name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	    echo "'$(PYTHON)' has no venv module. On Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
