@@ -158,8 +158,14 @@ def boundaries(labels) -> np.ndarray:
     return edges
 
 
-def overlay(image, labels, colours: Sequence[str] = CLASSES, alpha: float = 0.55, void: int | None = 255,
-            hide: Iterable[int] = ()) -> np.ndarray:  # fmt: skip
+def overlay(
+    image,
+    labels,
+    colours: Sequence[str] = CLASSES,
+    alpha: float = 0.55,
+    void: int | None = 255,
+    hide: Iterable[int] = (),
+) -> np.ndarray:
     """Lay a label map over its image, with thin dark lines where labels change.
 
     Parameters
@@ -184,9 +190,16 @@ def overlay(image, labels, colours: Sequence[str] = CLASSES, alpha: float = 0.55
     return blended
 
 
-def show(axis: Axes, values, title: str | None = None, *, colours: Sequence[str] = CLASSES,
-         unit: str | None = None, limits: tuple[float, float] | None = None,
-         cmap: str = HEAT) -> Axes:  # fmt: skip
+def show(
+    axis: Axes,
+    values,
+    title: str | None = None,
+    *,
+    colours: Sequence[str] = CLASSES,
+    unit: str | None = None,
+    limits: tuple[float, float] | None = None,
+    cmap: str = HEAT,
+) -> Axes:
     """Draw one map on an axis, in the way that fits what it is.
 
     An image `(3, H, W)` or `(H, W, 3)` is drawn as it is, whole numbers `(H, W)` as a label map, booleans as
@@ -231,8 +244,14 @@ def bare(axis: Axes, title: str | None = None) -> Axes:
     return axis
 
 
-def show_maps(maps: Mapping[str, object], columns: int = 3, *, width: float = 9.0,
-              names: Sequence[str] | None = None, colours: Sequence[str] = CLASSES) -> Picture:  # fmt: skip
+def show_maps(
+    maps: Mapping[str, object],
+    columns: int = 3,
+    *,
+    width: float = 9.0,
+    names: Sequence[str] | None = None,
+    colours: Sequence[str] = CLASSES,
+) -> Picture:
     """Show several maps of one image side by side, each under its title.
 
     Parameters
@@ -265,8 +284,12 @@ def show_maps(maps: Mapping[str, object], columns: int = 3, *, width: float = 9.
     for axis in axes.flat[len(arrays) :]:
         axis.set_axis_off()
     if names:
-        seen = {int(label) for values in arrays.values() if values.ndim == 2 and values.dtype.kind in "iu"
-                for label in np.unique(values)}  # fmt: skip
+        seen = {
+            int(label)
+            for values in arrays.values()
+            if values.ndim == 2 and values.dtype.kind in "iu"
+            for label in np.unique(values)
+        }
         legend(figure, {name: colours[i % len(colours)] for i, name in enumerate(names) if i in seen})
     return figure
 
@@ -277,13 +300,27 @@ def legend(figure: Figure, entries: Mapping[str, str]) -> None:
         return
     patches = [Patch(facecolor=colour, edgecolor=FAINT, label=name) for name, colour in entries.items()]
     with matplotlib.rc_context(STYLE):
-        figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 10),
-                      handlelength=1.0, columnspacing=1.2)  # fmt: skip
+        figure.legend(
+            handles=patches,
+            loc="outside lower center",
+            ncols=min(len(patches), 10),
+            handlelength=1.0,
+            columnspacing=1.2,
+        )
 
 
-def number_grid(axis: Axes, values, title: str | None = None, *, limits: tuple[float, float] | None = None,
-                cmap: str = "Blues", digits: int = 2, mark: Iterable[tuple[int, int]] = (),
-                mark_colour: str = YOURS, size: float = 11) -> Axes:  # fmt: skip
+def number_grid(
+    axis: Axes,
+    values,
+    title: str | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    cmap: str = "Blues",
+    digits: int = 2,
+    mark: Iterable[tuple[int, int]] = (),
+    mark_colour: str = YOURS,
+    size: float = 11,
+) -> Axes:
     """Draw a small matrix as coloured cells with its numbers in them.
 
     Parameters
@@ -314,26 +351,45 @@ def number_grid(axis: Axes, values, title: str | None = None, *, limits: tuple[f
     finite = values[np.isfinite(values)]
     low, high = limits if limits else (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     normalise = Normalize(low, high if high > low else low + 1.0, clip=True)
-    # Only the lighter part of a sequential map: dark ink stays readable on it.
     shade = matplotlib.colormaps[cmap]
     for (row, column), value in np.ndenumerate(values):
         empty = np.isnan(value)
-        colour = PAPER if empty else shade(_readable(float(normalise(value)), cmap))
-        axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor=FAINT,
-                                 linewidth=1.0, hatch="////" if empty else None))  # fmt: skip
+        colour = PAPER if empty else shade(float(normalise(value)))
+        axis.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5),
+                1,
+                1,
+                facecolor=colour,
+                edgecolor=FAINT,
+                linewidth=1.0,
+                hatch="////" if empty else None,
+            )
+        )
         if not empty:
-            axis.text(column, row, short_number(value, digits), ha="center", va="center",
-                      fontsize=size, color=INK)  # fmt: skip
+            axis.text(
+                column,
+                row,
+                short_number(value, digits),
+                ha="center",
+                va="center",
+                fontsize=size,
+                color=ink_on(colour),
+            )
     for row, column in mark:
-        axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=mark_colour,
-                                 linewidth=3, zorder=3))  # fmt: skip
+        axis.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=mark_colour, linewidth=3, zorder=3
+            )
+        )
     axis.set(xlim=(-0.55, columns - 0.45), ylim=(rows - 0.45, -0.55), aspect="equal")
     return bare(axis, title)
 
 
-def _readable(position: float, cmap: str) -> float:
-    """Squeeze a position on a colour map into the part on which dark ink can be read."""
-    return 0.2 + 0.6 * position if cmap in ("PuOr", "RdBu", "BrBG", "PiYG") else 0.02 + 0.55 * position
+def ink_on(colour: Sequence[float]) -> str:
+    """Return the ink, dark or white, that is easier to read on a colour (by its relative luminance)."""
+    linear = np.power(to_rgb(colour), 2.2)
+    return INK if linear @ (0.2126, 0.7152, 0.0722) > 0.2 else PAPER
 
 
 def short_number(value: float, digits: int = 2) -> str:
