@@ -49,18 +49,23 @@ def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, f
         from . import build as builder
 
         course, chosen = opened(folder, chapters)
-        stale = []
+        broken = []
         for chapter in chosen:
-            built = builder.build(course, chapter, allow_missing_figures=allow_missing_figures)
-            if check:
-                if not built.is_committed():
-                    stale.append(chapter)
-            else:
+            try:
+                built = builder.build(course, chapter, allow_missing_figures=allow_missing_figures)
+            except CourseError as error:
+                broken.append(str(error))
+                continue
+            if not check:
                 for path in built.write():
                     click.echo(shown(course, path))
-        if stale:
-            names = " ".join(chapter.folder for chapter in stale)
-            raise CourseError(f"not what the source gives: {names}; run: python -m autograder build {names}")
+            elif not built.is_committed():
+                broken.append(
+                    f"{shown(course, course.notebook(chapter))} is not what its source gives; "
+                    f"run: python -m autograder build {chapter}"
+                )
+        if broken:
+            raise CourseError("\n".join(broken))
         if check:
             click.echo(f"{len(chosen)} notebooks equal their sources")
 

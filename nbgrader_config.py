@@ -1,0 +1,25 @@
+"""nbgrader's configuration: its own commands, run from this folder, work on the course in course/."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parent)
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+from autograder.course import Course  # noqa: E402
+from autograder.preprocessors import RELEASE  # noqa: E402
+
+course = Course.open(root=ROOT)
+
+c = get_config()
+c.CourseDirectory.course_id = course.name
+c.CourseDirectory.root = str(course.folder)
+c.GenerateAssignment.preprocessors = RELEASE
+c.Execute.timeout = 60  # seconds a cell
+
+# The kernels that nbgrader starts inherit these: they find dlcv and draw graded cases from the secret seed.
+paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, *(path for path in paths if path not in ("", ROOT))])
+os.environ.setdefault("DLCV_SEED", course.seed())
