@@ -1,0 +1,101 @@
+"""`check`: what the cell under an exercise calls."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from dlcv.checking import report
+from dlcv.checking.answer import Answer, lines_of
+from dlcv.checking.verdict import Judge, Verdict, engine_error
+
+
+class Points(float):
+    """What `check` returns: the points as a number, which nbgrader reads as partial credit from a cell's last line.
+
+    In a notebook the report above it says the same in words, so the number itself stays out of sight.
+    """
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(float(self)), "text/html": "<span></span>"}
+
+
+class Check:
+    """``check(name, answer)`` for the exercises of one chapter."""
+
+    def __init__(self, exercises: Mapping):
+        self._exercises = exercises
+        self._judges: dict[tuple[str, str], Judge] = {}
+
+    def __call__(self, name: str, answer: Any, *, hints: bool = False) -> Points:
+        """Check an answer on the published cases, show what was found, and return its points.
+
+        Parameters
+        ----------
+        name : str
+            The exercise's name.
+        answer : callable
+            Your function or class.
+        hints : bool
+            Show the exercise's hints, mild to strong.
+
+        Returns
+        -------
+        Points
+            A float between 0 and the exercise's points.
+        """
+        verdict = self.verdict(name, answer)
+        show(verdict.text(), verdict.html)
+        if hints:
+            exercise = self._exercises[name]
+            show(report.hints_text(exercise), lambda: report.hints_html(exercise))
+        return Points(verdict.points)
+
+    def grade(self, name: str, answer: Any) -> Points:
+        """Check an answer on the cases of the secret seed (environment variable ``DLCV_SEED``): nbgrader's path."""
+        verdict = self.verdict(name, answer, seed=os.environ.get("DLCV_SEED") or None)
+        show(verdict.text(), verdict.html)
+        return Points(verdict.points)
+
+    def verdict(self, name: str, answer: Any, *, seed: str | None = None) -> Verdict:
+        """Return the verdict on `answer`, in this process; `seed` None means the published cases."""
+        exercise = self._exercises[name]
+        if not callable(answer):
+            return _not_callable(exercise, answer)
+        try:
+            judge = self._judge(name, seed)
+        except Exception as error:
+            return engine_error(exercise, error)
+        return judge.verdict(Answer(answer, exercise.watch, interrupt=True).reply, lines_of(answer))
+
+    def _judge(self, name: str, seed: str | None) -> Judge:
+        key = (name, seed or "")
+        if key not in self._judges:
+            exercise = self._exercises[name]
+            self._judges[key] = Judge(exercise, seed) if seed else Judge(exercise)
+        return self._judges[key]
+
+
+def _not_callable(exercise: Any, answer: Any) -> Verdict:
+    wanted = "a class" if exercise.kind == "module" else "a function"
+    message = f"{exercise.name} must be {wanted}; it is a {type(answer).__name__}. Pass it without brackets."
+    return Verdict(exercise.name, "wrong shape", 0.0, exercise.points, 0, 0, message=message)
+
+
+def in_notebook() -> bool:
+    """True in a Jupyter or Colab kernel, where HTML can be shown."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def show(plain: str, html: Any) -> None:
+    """Show HTML (from a callable) in a notebook, with its plain text as the alternative; print the text elsewhere."""
+    if not in_notebook():
+        print(plain)
+        return
+    from IPython.display import display
+
+    display({"text/plain": plain, "text/html": html()}, raw=True)

@@ -1,0 +1,267 @@
+"""What an exercise is: reference, cases, forbidden calls, slips, points, hints.
+
+One object is used four times: by `check` in the notebook, by the grader (same cases, secret seed), by the
+project's tests (each slip must fail, each right variant must pass), and by the pages that list common mistakes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from dlcv.checking.guard import Forbidden, Watch, watch_for
+
+PUBLISHED_SEED = "published"
+PUBLISHED_RANDOM_CASES = 4
+SECRET_RANDOM_CASES = 10
+
+
+class Draw:
+    """All chance of an exercise's cases, from one seed: the published one in notebooks, the secret one in grading.
+
+    Parameters
+    ----------
+    seed : str
+        Any text. Equal seed and name give equal values on every machine.
+    name : str
+        The exercise's name, so that exercises do not share values.
+    count : int
+        How many random cases the generator is asked for.
+    """
+
+    def __init__(self, seed: str, name: str, count: int):
+        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+        self.generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        self.count = count
+
+    def integers(
+        self, shape: Sequence[int], low: int, high: int, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
+        """Whole numbers in [low, high) as a tensor of `dtype`: easy to read in a message."""
+        return torch.randint(low, high, tuple(shape), generator=self.generator).to(dtype)
+
+    def normal(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """Standard normal numbers."""
+        return torch.randn(tuple(shape), generator=self.generator, dtype=torch.float64).to(dtype)
+
+    def uniform(
+        self, shape: Sequence[int], low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
+        """Uniform numbers in [low, high)."""
+        unit = torch.rand(tuple(shape), generator=self.generator, dtype=torch.float64)
+        return (low + (high - low) * unit).to(dtype)
+
+    def integer(self, low: int, high: int) -> int:
+        """One whole number in [low, high], both included."""
+        return int(torch.randint(low, high + 1, (), generator=self.generator))
+
+    def boolean(self) -> bool:
+        """One fair coin."""
+        return bool(self.integer(0, 1))
+
+    def choice(self, options: Sequence[Any]) -> Any:
+        """One of `options`."""
+        return options[self.integer(0, len(options) - 1)]
+
+    def permutation(self, n: int) -> torch.Tensor:
+        """A permutation of 0..n-1, int64."""
+        return torch.randperm(n, generator=self.generator)
+
+
+class Case:
+    """One call of the learner's function, and what it counts.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        The call's arguments: data only (numbers, strings, tensors, arrays, containers, sympy symbols).
+    words : str
+        The case in words, as a verdict shows it: ``"stride 3 over a filter of 2: gaps stay empty"``.
+    share : float
+        Weight of the case in the score.
+    smoke : bool
+        A trivial answer (zeros, the input) may pass this case: it earns only beside a case that is not smoke.
+    gradient : bool
+        Compare gradients with respect to the floating-point tensor arguments, too.
+    probe : callable or str
+        How the answer is used, see `dlcv.checking.probes`; a top-level function of a dlcv module.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        words: str = "",
+        share: float = 1.0,
+        smoke: bool = False,
+        gradient: bool = False,
+        probe: Callable | str | None = None,
+        **kwargs: Any,
+    ):
+        self.args, self.kwargs = args, kwargs
+        self.words, self.share, self.smoke = words, share, smoke
+        self.probe = _probe_name(probe or ("gradient" if gradient else "call"))
+
+
+class ModuleCase(Case):
+    """One module: built with these arguments, given the reference's weights, run on `inputs`.
+
+    Compared are the parameters' shapes and count, the output, and the gradients of inputs and parameters.
+    Weights are matched by order and shape, so a learner names layers freely.
+    """
+
+    def __init__(
+        self,
+        *init_args: Any,
+        inputs: Sequence[Any],
+        words: str = "",
+        share: float = 1.0,
+        smoke: bool = False,
+        training: bool = False,
+        gradient: bool = True,
+        **init_kwargs: Any,
+    ):
+        super().__init__(
+            list(init_args), init_kwargs, list(inputs), None, training, gradient,
+            words=words, share=share, smoke=smoke, probe="dlcv.checking.modules:module",
+        )  # fmt: skip
+
+
+def _probe_name(probe: Callable | str) -> str:
+    if isinstance(probe, str):
+        return probe if ":" in probe else f"dlcv.checking.probes:{probe}"
+    return f"{probe.__module__}:{probe.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A wrong answer that learners really give: its program, and the sentence that names the mistake."""
+
+    name: str
+    diagnosis: str
+    program: Callable
+
+
+@dataclass
+class Exercise:
+    """One exercise; made by `Exercises.function`, `.module` or `.derivation`, not by hand."""
+
+    name: str
+    chapter: str
+    kind: str
+    reference: Callable
+    title: str = ""
+    points: float = 1.0
+    difficulty: int = 1
+    minutes: int = 10
+    forbidden: tuple[Forbidden, ...] = ()
+    loops: bool = False
+    numpy: bool = False
+    hints: tuple[str, ...] = ()
+    tolerance: float = 1e-4
+    allowed: tuple[str, ...] = ()
+    limit: float = 5.0
+    slips: list[Slip] = field(default_factory=list)
+    derivation: Any = None
+    _cases: Callable[[Draw], Iterable[Case]] | None = None
+
+    @property
+    def watch(self) -> Watch:
+        """What the guard looks for while this exercise's answer runs."""
+        allowed = tuple(name if "." in name else f"dlcv.{self.chapter}.{name}" for name in self.allowed)
+        return watch_for(self.forbidden, loops=self.loops, numpy=self.numpy, allowed=allowed)
+
+    def cases(self, function: Callable[[Draw], Iterable[Case]]) -> Callable[[Draw], Iterable[Case]]:
+        """Decorate the generator of cases: edge cases first, then `draw.count` random ones."""
+        self._cases = function
+        return function
+
+    def slip(self, name: str, diagnosis: str) -> Callable[[Callable], Callable]:
+        """Decorate a wrong program, with its name and the sentence that a learner who wrote it should read."""
+
+        def keep(program: Callable) -> Callable:
+            self.slips.append(Slip(name, diagnosis, program))
+            return program
+
+        return keep
+
+    def make_cases(self, seed: str = PUBLISHED_SEED) -> list[Case]:
+        """Return the cases of one seed; more random ones when the seed is not the published one."""
+        if self._cases is None:
+            raise LookupError(
+                f"exercise {self.name!r} has no cases: decorate a generator with @exercise.cases"
+            )
+        count = PUBLISHED_RANDOM_CASES if seed == PUBLISHED_SEED else SECRET_RANDOM_CASES
+        return list(self._cases(Draw(seed, self.name, count)))
+
+
+class Exercises(Mapping):
+    """The exercises of one chapter, in order of definition; `check` is what its notebook calls.
+
+    Parameters
+    ----------
+    chapter : str
+        The chapter's name, which is also its package: ``"transposed_convolution"``.
+    """
+
+    def __init__(self, chapter: str):
+        from dlcv.checking.check import Check
+
+        self.chapter = chapter
+        self._exercises: dict[str, Exercise] = {}
+        self.check = Check(self)
+
+    def function(self, name: str, reference: Callable, **options: Any) -> Exercise:
+        """Add an exercise of kind *function*: the learner defines `name`, which must equal `reference`."""
+        return self._add(Exercise(name, self.chapter, "function", reference, **options))
+
+    def module(self, name: str, reference: type, **options: Any) -> Exercise:
+        """Add an exercise of kind *module*: the learner defines an `nn.Module` class, judged by `ModuleCase`s."""
+        return self._add(Exercise(name, self.chapter, "module", reference, **options))
+
+    def derivation(
+        self, name: str, reference: Callable, *, symbols: Any, milestones: Any, **options: Any
+    ) -> Exercise:
+        """Add an exercise of kind *derivation*: see `dlcv.checking.derivation.Derivation`."""
+        from dlcv.checking.derivation import Derivation
+
+        rules = {key: options.pop(key) for key in ("unknown", "domain") if key in options}
+        plan = Derivation(reference, symbols=symbols, milestones=milestones, **rules)
+        exercise = self._add(
+            Exercise(name, self.chapter, "derivation", reference, derivation=plan, **options)
+        )
+        exercise.cases(plan.cases)
+        return exercise
+
+    def _add(self, exercise: Exercise) -> Exercise:
+        if exercise.name in self._exercises:
+            raise ValueError(f"{self.chapter} already has an exercise {exercise.name!r}")
+        self._exercises[exercise.name] = exercise
+        return exercise
+
+    def __getitem__(self, name: str) -> Exercise:
+        try:
+            return self._exercises[name]
+        except KeyError:
+            known = ", ".join(self._exercises)
+            raise KeyError(f"chapter {self.chapter} has no exercise {name!r}; it has {known}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._exercises)
+
+    def __len__(self) -> int:
+        return len(self._exercises)
+
+    @property
+    def points(self) -> float:
+        """All points that the chapter's checks can give."""
+        return sum(exercise.points for exercise in self.values())
+
+
+def load_exercises(chapter: str) -> Exercises:
+    """Return the exercises of a chapter by its name, for example ``"transposed_convolution"``."""
+    return importlib.import_module(f"dlcv.{chapter}.exercises").exercises

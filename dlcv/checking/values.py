@@ -1,0 +1,178 @@
+"""Values as data: all that may cross between a learner's process and the one that judges.
+
+A message is eight bytes (the length of the JSON part, little endian), a JSON tree, and the tensors of that tree
+as safetensors. Reading one builds numbers, strings, containers, tensors, arrays and sympy trees of allowed nodes,
+and nothing else: no pickle, no ``eval``, no class looked up by name.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from dlcv.checking import expressions
+
+MAX_NODES = 200_000
+MAX_DEPTH = 60
+_HEADER = 8
+_DTYPES = {
+    torch.float64, torch.float32, torch.float16, torch.bfloat16,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+}  # fmt: skip
+
+
+class BadMessage(ValueError):
+    """The bytes are not a message of ours: cut off, oversize, malformed, or with an unknown node."""
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """Stands for a value that cannot cross; `kind` says in words what it was."""
+
+    kind: str
+
+
+def pack(value: Any) -> bytes:
+    """Return `value` as one message. What cannot cross becomes `Unsupported`; this never fails on a value."""
+    tensors: dict[str, torch.Tensor] = {}
+    tree = json.dumps(_encode(value, tensors, depth=0), allow_nan=False).encode()
+    return len(tree).to_bytes(_HEADER, "little") + tree + safetensors.torch.save(tensors)
+
+
+def unpack(message: bytes) -> Any:
+    """Return the value of one message of `pack`; raise `BadMessage` for anything else."""
+    try:
+        size = int.from_bytes(message[:_HEADER], "little")
+        if len(message) < _HEADER + size:
+            raise BadMessage(f"a message of {_HEADER + size} bytes or more was announced; got {len(message)}")
+        tree = json.loads(message[_HEADER : _HEADER + size])
+        tensors = safetensors.torch.load(bytes(message[_HEADER + size :]))
+        return _Decoder(tensors).decode(tree, depth=0)
+    except BadMessage:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError, safetensors.SafetensorError) as error:
+        raise BadMessage(f"not a message: {type(error).__name__}: {error}"[:300]) from None
+
+
+def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
+    if depth > MAX_DEPTH or len(tensors) > MAX_NODES:
+        return {"unsupported": "a value nested too deep"}
+    if value is None or type(value) in (bool, str):
+        return value
+    if isinstance(value, torch.Tensor):
+        return _encode_tensor(value, tensors, "tensor")
+    if isinstance(value, np.ndarray):
+        return _encode_array(value, tensors)
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value) if abs(int(value)) < 10**300 else {"unsupported": "an integer of over 300 digits"}
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        return {"float": number if math.isfinite(number) else str(number)}
+    if isinstance(value, str):
+        return str(value)
+    for kind in (tuple, list):
+        if isinstance(value, kind):
+            return {kind.__name__: [_encode(item, tensors, depth + 1) for item in value]}
+    if isinstance(value, dict):
+        items = [
+            [_encode(key, tensors, depth + 1), _encode(item, tensors, depth + 1)]
+            for key, item in value.items()
+        ]
+        return {"dict": items}
+    if isinstance(value, Unsupported):
+        return {"unsupported": value.kind}
+    if isinstance(value, torch.Size):
+        return {"tuple": [int(item) for item in value]}
+    if expressions.is_expression(value):
+        try:
+            return {"expression": expressions.encode(value)}
+        except expressions.NotAllowed as error:
+            return {"unsupported": str(error)}
+    return {"unsupported": f"{_article(type(value).__name__)}"}
+
+
+def _encode_tensor(value: torch.Tensor, tensors: dict[str, torch.Tensor], kind: str) -> Any:
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass must not answer for its own contents
+        plain = value.detach().as_subclass(torch.Tensor)
+        if plain.layout != torch.strided or plain.device.type == "meta" or plain.is_quantized:
+            return {"unsupported": f"a tensor with layout {plain.layout} on {plain.device.type}"}
+        if plain.dtype not in _DTYPES:
+            return {"unsupported": f"a tensor of {plain.dtype}"}
+        key = str(len(tensors))
+        tensors[key] = plain.cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+    return {kind: key}
+
+
+def _encode_array(value: np.ndarray, tensors: dict[str, torch.Tensor]) -> Any:
+    plain = np.array(value, copy=True, order="C", subok=False)
+    try:
+        return _encode_tensor(torch.from_numpy(plain), tensors, "array")
+    except TypeError:
+        return {"unsupported": f"a numpy array of {plain.dtype}"}
+
+
+class _Decoder:
+    def __init__(self, tensors: dict[str, torch.Tensor]):
+        self.tensors = tensors
+        self.nodes = 0
+
+    def decode(self, tree: Any, depth: int) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH + 2:
+            raise BadMessage("a value with too many parts")
+        if tree is None or isinstance(tree, (bool, int, str)):
+            return tree
+        if not isinstance(tree, dict) or len(tree) != 1:
+            raise BadMessage("an unknown node")
+        ((kind, body),) = tree.items()
+        if kind == "float":
+            return float(body)
+        if kind == "tensor":
+            return self.tensors[body]
+        if kind == "array":
+            return self.tensors[body].numpy()
+        if kind == "list":
+            return [self.decode(item, depth + 1) for item in body]
+        if kind == "tuple":
+            return tuple(self.decode(item, depth + 1) for item in body)
+        if kind == "dict":
+            return {self.decode(key, depth + 1): self.decode(item, depth + 1) for key, item in body}
+        if kind == "expression":
+            return expressions.decode(body)
+        if kind == "unsupported":
+            return Unsupported(str(body)[:200])
+        raise BadMessage(f"an unknown node {kind[:40]!r}")
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def in_words(value: Any) -> str:
+    """Say what `value` is, as a verdict does: ``a float32 tensor of shape (2, 3)``, ``a tuple of 2``."""
+    if isinstance(value, Unsupported):
+        return value.kind
+    if value is None:
+        return "None"
+    if isinstance(value, torch.Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return f"a numpy array of {value.dtype} with shape {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a dict with keys {', '.join(map(str, list(value)[:6]))}"
+    if isinstance(value, (bool, int, float)):
+        return f"the {type(value).__name__} {value}"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    return _article(type(value).__name__)

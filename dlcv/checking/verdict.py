@@ -1,0 +1,648 @@
+"""Compare and explain: from replies to a verdict.
+
+A `Judge` holds what may not be where learner's code runs: the cases of one seed, what the reference and each slip
+return for them. It asks for one reply a case, compares, and says in one `Verdict` what a learner should read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlcv.checking import guard, values
+from dlcv.checking.answer import Answer, Reply, Request
+from dlcv.checking.exercise import PUBLISHED_SEED, Case, Draw, Exercise, ModuleCase
+from dlcv.checking.modules import weights_of
+
+RIGHT = "right"
+NOT_ATTEMPTED = "not attempted"
+CRASHED = "crashed"
+WRONG_SHAPE = "wrong shape"
+WRONG_VALUES = "wrong values"
+SLIP = "slip"
+FORBIDDEN = "forbidden call"
+CHANGED = "changed its inputs"
+TOO_SLOW = "too slow"
+ENGINE_ERROR = "engine error"
+KINDS = (
+    RIGHT,
+    NOT_ATTEMPTED,
+    CRASHED,
+    WRONG_SHAPE,
+    WRONG_VALUES,
+    SLIP,
+    FORBIDDEN,
+    CHANGED,
+    TOO_SLOW,
+    ENGINE_ERROR,
+)
+_GRADIENTS = " in the gradients of"
+_PICTURE_SIDE = 64
+_SHOWN_ARGUMENTS = 14
+
+
+class LearnerGone(Exception):
+    """The learner's process does not answer any more. `reason`: "timeout", "killed", "memory", "bad message", ..."""
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Why one returned value is not the expected one."""
+
+    kind: str
+    message: str
+    error: float = float("inf")
+    picture: dict | None = None
+
+
+@dataclass
+class Verdict:
+    """What a check found. `message` is one line; `detail` lines say more; `points` is what it earns."""
+
+    exercise: str
+    kind: str
+    points: float
+    max_points: float
+    passed: int
+    total: int
+    message: str = ""
+    case: str = ""
+    detail: list[str] = field(default_factory=list)
+    slip: str = ""
+    diagnosis: str = ""
+    hint: str = ""
+    picture: dict | None = None
+    marks: list[tuple[str, bool]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def right(self) -> bool:
+        return self.kind == RIGHT
+
+    def to_dict(self) -> dict:
+        """Return the verdict as JSON-ready data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> Verdict:
+        known = {item.name for item in fields(cls)}
+        verdict = cls(**{key: value for key, value in data.items() if key in known})
+        verdict.marks = [tuple(mark) for mark in verdict.marks]
+        return verdict
+
+    def text(self) -> str:
+        """Return the verdict as plain text."""
+        from dlcv.checking import report
+
+        return report.text(self)
+
+    def html(self) -> str:
+        """Return the verdict as an HTML fragment with inline style and, where there is one, its picture."""
+        from dlcv.checking import report
+
+        return report.html(self)
+
+
+class EngineError(RuntimeError):
+    """The course's own code failed: the reference crashed on a case, or the check has a bug."""
+
+
+class Judge:
+    """Judges answers to one exercise with the cases of one seed; made once, used for any number of learners.
+
+    Parameters
+    ----------
+    exercise : Exercise
+        What is judged.
+    seed : str
+        ``PUBLISHED_SEED`` in notebooks; a secret text in grading.
+    """
+
+    def __init__(self, exercise: Exercise, seed: str = PUBLISHED_SEED):
+        self.exercise, self.seed, self.published = exercise, seed, seed == PUBLISHED_SEED
+        self.cases = exercise.make_cases(seed)
+        if not self.cases:
+            raise EngineError(f"exercise {exercise.name!r} made no cases")
+        self.requests = [self._request(case) for case in self.cases]
+        self.expected = [self._expect(request) for request in self.requests]
+        self._slips: dict[str, list[Reply]] = {}
+
+    def _request(self, case: Case) -> Request:
+        args = case.args
+        if isinstance(case, ModuleCase):  # the weights that both sides load are the reference's own
+            args = (*args[:3], self._weights(case), *args[4:])
+        return Request(case.probe, args, case.kwargs, self.exercise.limit)
+
+    def _weights(self, case: Case) -> dict:
+        draw = Draw(self.seed, self.exercise.name, 0)
+
+        def uneven(tensor: torch.Tensor) -> torch.Tensor:
+            # A module that forgets a bias agrees with the reference while biases are zero.
+            constant = tensor.numel() and bool((tensor == tensor.flatten()[0]).all())
+            return (
+                tensor + draw.uniform(tuple(tensor.shape), 0.05, 0.25).to(tensor.dtype)
+                if constant
+                else tensor
+            )
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(draw.integer(0, 2**31 - 1))
+            built = self.exercise.reference(*case.args[0], **case.args[1])
+        return weights_of(built, case.args[2], uneven)
+
+    def _expect(self, request: Request) -> Any:
+        reply = Answer(self.exercise.reference).reply(request)
+        if reply.crash:
+            crash = reply.crash
+            raise EngineError(f"the reference of {self.exercise.name!r} raised {crash.type}: {crash.message}")
+        return reply.value
+
+    def verdict(self, ask: Callable[[Request], Reply], source: str | None = None) -> Verdict:
+        """Ask for a reply to each case and return the verdict.
+
+        Parameters
+        ----------
+        ask : callable
+            ``ask(request) -> Reply``; may raise `LearnerGone`.
+        source : str, optional
+            The learner's source text, to be read for forbidden calls.
+        """
+        try:
+            if self.exercise.kind == "derivation":
+                return self._derivation_verdict(ask)
+            return self._verdict(ask, source)
+        except (LearnerGone, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            return engine_error(self.exercise, error)
+
+    def _verdict(self, ask: Callable[[Request], Reply], source: str | None) -> Verdict:
+        verdict = self._blank()
+        scanned = guard.scan_source(source, self.exercise.name, self.exercise.watch) if source else []
+        replies: list[Reply | None] = []
+        differences: list[Difference | None] = []
+        for request, expected in zip(self.requests, self.expected, strict=True):
+            try:
+                reply = ask(request)
+            except LearnerGone as gone:
+                differences.append(_gone(gone, request.limit))
+                replies.append(None)
+                break
+            replies.append(reply)
+            verdict.seconds += reply.seconds
+            if reply.crash and reply.crash.type == "NotImplementedError" and len(replies) == 1:
+                return self._not_attempted()
+            if reply.violations:
+                return self._forbidden(verdict, list(reply.violations))
+            differences.append(self._difference(reply, expected, request.limit))
+            if reply.timed_out:
+                break
+        if scanned:
+            return self._forbidden(verdict, scanned)
+        differences += [differences[-1]] * (len(self.cases) - len(differences))
+        return self._explain(verdict, replies, differences)
+
+    def _blank(self) -> Verdict:
+        return Verdict(self.exercise.name, RIGHT, 0.0, self.exercise.points, 0, len(self.cases))
+
+    def _not_attempted(self) -> Verdict:
+        verdict = self._blank()
+        verdict.kind = NOT_ATTEMPTED
+        verdict.message = (
+            f"{self.exercise.name} still raises NotImplementedError: write it, then run this cell again"
+        )
+        return verdict
+
+    def _forbidden(self, verdict: Verdict, violations: list[guard.Violation]) -> Verdict:
+        first = violations[0]
+        where = f", line {first.line} of your cell" if first.line else ""
+        verdict.kind, verdict.message = FORBIDDEN, f"{first.call}{where}"
+        if first.group == guard.ESCAPE.name:
+            verdict.detail.append(
+                "An answer may not use this here: it steps around the check. Plain torch and Python will do."
+            )
+        else:
+            verdict.detail.append(f"It is {first.group}. This exercise asks you to build that part yourself.")
+        return verdict
+
+    def _difference(self, reply: Reply, expected: Any, limit: float) -> Difference | None:
+        if reply.timed_out:
+            return Difference(TOO_SLOW, f"no answer after {limit:g} seconds")
+        if reply.crash:
+            return self._crashed(reply)
+        found = compare(expected, reply.value, self.exercise.tolerance, numpy=self.exercise.numpy)
+        if found is None and reply.changed:
+            names = ", ".join(self._argument_name(place) for place in reply.changed)
+            return Difference(
+                CHANGED, f"the values of {names} are not what they were before the call: work on a copy"
+            )
+        return found
+
+    def _crashed(self, reply: Reply) -> Difference:
+        crash = reply.crash
+        if not crash.in_answer:
+            return Difference(
+                WRONG_VALUES, f"what you returned cannot be used: {crash.type}: {crash.message}"
+            )
+        where = f"\nline {crash.line} of your cell: {crash.code}" if crash.line else ""
+        return Difference(CRASHED, f"{crash.type}: {crash.message}{where}")
+
+    def _argument_name(self, place: str) -> str:
+        kind, _, rest = place.partition(".")
+        key = rest.partition(".")[0]
+        if kind == "1":
+            return key
+        subject = (
+            self.exercise.reference.__init__ if self.exercise.kind == "module" else self.exercise.reference
+        )
+        names = list(inspect.signature(subject).parameters)
+        return names[int(key)] if key.isdigit() and int(key) < len(names) else "an argument"
+
+    def _explain(self, verdict: Verdict, replies: list, differences: list[Difference | None]) -> Verdict:
+        passes = [difference is None for difference in differences]
+        verdict.marks = [(self._words(case), ok) for case, ok in zip(self.cases, passes, strict=True)]
+        verdict.passed = sum(passes)
+        verdict.points = self._score(passes)
+        if all(passes):
+            verdict.message = f"all {verdict.total} cases"
+            return verdict
+        worst = self._most_telling(differences)
+        difference = differences[worst]
+        verdict.kind, verdict.picture = difference.kind, difference.picture
+        verdict.case = self._words(self.cases[worst])
+        verdict.message, *more = difference.message.split("\n")
+        verdict.detail += more
+        if self.published and (shown := self._arguments(self.cases[worst])):
+            verdict.detail.append(shown)
+        slip = self._slip(replies, differences)
+        if slip:
+            verdict.kind, verdict.slip, verdict.diagnosis = SLIP, slip.name, slip.diagnosis
+        verdict.hint = self.exercise.hints[0] if self.exercise.hints else ""
+        return verdict
+
+    def _score(self, passes: list[bool]) -> float:
+        earned = sum(case.share for case, ok in zip(self.cases, passes, strict=True) if ok)
+        total = sum(case.share for case in self.cases)
+        real = any(ok and not case.smoke for case, ok in zip(self.cases, passes, strict=True))
+        return round(self.exercise.points * earned / total, 2) if real else 0.0
+
+    @staticmethod
+    def _most_telling(differences: list[Difference | None]) -> int:
+        """Return the case to show: a crash before a wrong shape before wrong values; the first of its kind."""
+        order = (TOO_SLOW, CRASHED, CHANGED, WRONG_SHAPE, WRONG_VALUES)
+        failed = [index for index, difference in enumerate(differences) if difference is not None]
+        return min(failed, key=lambda index: order.index(differences[index].kind))
+
+    def _slip(self, replies: list[Reply | None], differences: list[Difference | None]) -> Any:
+        """Return the slip whose program returns what the learner's did, in every case that failed; else None."""
+        failed = [i for i, difference in enumerate(differences) if difference is not None]
+        if any(i >= len(replies) or replies[i] is None or replies[i].timed_out for i in failed):
+            return None
+        best, agreement = None, -1
+        for slip in self.exercise.slips:
+            wrong = self.slip_replies(slip)
+            same = [self._same(replies[i], wrong[i], self.expected[i]) for i in range(len(replies))]
+            if all(same[i] for i in failed) and sum(same) > agreement:
+                best, agreement = slip, sum(same)
+        return best
+
+    def _same(self, reply: Reply, slip: Reply, expected: Any) -> bool:
+        if reply.crash or slip.crash:
+            return bool(reply.crash and slip.crash and reply.crash.type == slip.crash.type)
+        if bool(reply.changed) != bool(slip.changed):
+            return False
+        return compare(slip.value, reply.value, self.exercise.tolerance, numpy=True) is None
+
+    def slip_replies(self, slip: Any) -> list[Reply]:
+        """Return what a slip's program answers to each case; made at first need and kept."""
+        if slip.name not in self._slips:
+            answer = Answer(slip.program)
+            self._slips[slip.name] = [answer.reply(request) for request in self.requests]
+        return self._slips[slip.name]
+
+    def _words(self, case: Case) -> str:
+        return case.words or _call_in_words(self.exercise, case)
+
+    def _arguments(self, case: Case) -> str:
+        """Return a published case's call, where it is small enough to be read."""
+        shown = _call_in_words(self.exercise, case, with_values=True)
+        return f"called as {shown}" if shown and len(shown) <= 240 else ""
+
+    def _derivation_verdict(self, ask: Callable[[Request], Reply]) -> Verdict:
+        plan, verdict = self.exercise.derivation, self._blank()
+        verdict.total = len(plan.milestones)
+        try:
+            reply = ask(self.requests[0])
+        except LearnerGone as gone:
+            difference = _gone(gone, self.requests[0].limit)
+            verdict.kind, verdict.message = difference.kind, difference.message
+            return verdict
+        verdict.seconds = reply.seconds
+        if reply.crash and reply.crash.type == "NotImplementedError":
+            return self._not_attempted()
+        difference = self._difference(reply, reply.value, self.requests[0].limit)
+        if difference:
+            verdict.kind, (verdict.message, *verdict.detail) = difference.kind, difference.message.split("\n")
+            return verdict
+        if reply.violations:
+            return self._forbidden(verdict, list(reply.violations))
+        if not isinstance(reply.value, (list, tuple)) or not reply.value:
+            verdict.kind = WRONG_SHAPE
+            verdict.message = (
+                f"you returned {values.in_words(reply.value)}; wanted is a list of lines, the question first"
+            )
+            return verdict
+        return self._judge_lines(verdict, list(reply.value))
+
+    def _judge_lines(self, verdict: Verdict, lines: list) -> Verdict:
+        plan = self.exercise.derivation
+        draw = Draw(self.seed, self.exercise.name, 0)
+        progress = plan.judge(lines, draw)
+        verdict.passed = progress.reached
+        verdict.marks = [
+            (milestone.words, i < progress.reached) for i, milestone in enumerate(plan.milestones)
+        ]
+        verdict.points = round(self.exercise.points * progress.reached / len(plan.milestones), 2)
+        if progress.wrong is None and progress.reached == len(plan.milestones):
+            verdict.message = f"all {len(lines)} lines follow"
+            return verdict
+        verdict.kind = WRONG_VALUES
+        verdict.hint = self.exercise.hints[0] if self.exercise.hints else ""
+        if progress.wrong is None:
+            verdict.message = (
+                f"every line follows, but none has this form yet: {plan.milestones[progress.reached].words}"
+            )
+            return verdict
+        line = lines[progress.wrong]
+        before = f"line {progress.wrong}" if progress.wrong else "the question"
+        why = progress.why.replace("the line before", before)
+        shown = line.kind if isinstance(line, values.Unsupported) else str(line)
+        verdict.message = f"line {progress.wrong + 1} does not follow: {why}"
+        verdict.detail.append(f"line {progress.wrong + 1}: {shown[:300]}")
+        for slip in self.exercise.slips:
+            if self._slip_line(slip, line, draw):
+                verdict.kind, verdict.slip, verdict.diagnosis = SLIP, slip.name, slip.diagnosis
+                break
+        return verdict
+
+    def _slip_line(self, slip: Any, line: Any, draw: Draw) -> bool:
+        """True if `line` is the first wrong line of the slip's derivation."""
+        plan = self.exercise.derivation
+        wrong = self.slip_replies(slip)[0]
+        if wrong.crash or not isinstance(wrong.value, (list, tuple)):
+            return False
+        progress = plan.judge(list(wrong.value), draw)
+        return progress.wrong is not None and plan.same_line(wrong.value[progress.wrong], line, draw)
+
+
+def _gone(gone: LearnerGone, limit: float) -> Difference:
+    if gone.reason == "timeout":
+        return Difference(TOO_SLOW, f"no answer after {limit:g} seconds")
+    words = {
+        "memory": "your code used more memory than it may",
+        "killed": "your code ended its own process",
+        "bad message": "your code wrote into the channel that answers go through",
+    }
+    detail = f" ({gone.detail})" if gone.detail else ""
+    return Difference(CRASHED, words.get(gone.reason, gone.reason) + detail)
+
+
+def engine_error(exercise: Exercise, error: BaseException) -> Verdict:
+    """Return the verdict for a failure of our own: no judgement on the learner, and what a maintainer needs."""
+    where = traceback.extract_tb(error.__traceback__)
+    last = f" ({where[-1].filename.rsplit('/', 1)[-1]}:{where[-1].lineno})" if where else ""
+    return Verdict(
+        exercise.name,
+        ENGINE_ERROR,
+        0.0,
+        exercise.points,
+        0,
+        0,
+        message="the check itself failed; this says nothing about your answer",
+        detail=[f"Please report: {type(error).__name__}: {error}{last}"],
+    )
+
+
+def compare(
+    expected: Any, got: Any, tolerance: float, *, numpy: bool = False, path: str = ""
+) -> Difference | None:
+    """Return None if `got` is as good as `expected`, else the difference.
+
+    Numbers agree within `tolerance` relative to the largest expected magnitude; NaN agrees with NaN and infinities
+    with themselves. Floating-point answers may come in another precision, whole numbers in another width; a list
+    may stand for a tuple; with `numpy`, an array for a tensor.
+    """
+    if isinstance(got, values.Unsupported):
+        return Difference(WRONG_SHAPE, f"you returned {got.kind}{path}; expected {values.in_words(expected)}")
+    if got is None and expected is not None and path.startswith(_GRADIENTS):
+        return Difference(WRONG_VALUES, f"no gradient flows back{path.replace(_GRADIENTS, ' to the', 1)}")
+    if isinstance(expected, (torch.Tensor, np.ndarray)):
+        return _compare_arrays(expected, got, tolerance, numpy, path)
+    if isinstance(expected, bool) or expected is None or isinstance(expected, str):
+        same = type(expected) is type(_plain(got)) and expected == _plain(got)
+        return None if same else Difference(WRONG_VALUES, f"{_yours(got)}, expected {expected!r}{path}")
+    if isinstance(expected, (int, float)):
+        return _compare_numbers(expected, got, tolerance, path)
+    if isinstance(expected, (list, tuple)):
+        if not isinstance(got, (list, tuple)) or len(got) != len(expected):
+            return Difference(
+                WRONG_SHAPE,
+                f"you returned {values.in_words(got)}{path}; expected {values.in_words(expected)}",
+            )
+        for place, (wanted, given) in enumerate(zip(expected, got, strict=True)):
+            found = compare(wanted, given, tolerance, numpy=numpy, path=f"{path or ' at'} [{place}]")
+            if found:
+                return found
+        return None
+    if isinstance(expected, dict):
+        return _compare_dicts(expected, got, tolerance, numpy, path)
+    return None if expected == got else Difference(WRONG_VALUES, f"{_yours(got)}, expected {expected}{path}")
+
+
+def _compare_dicts(expected: dict, got: Any, tolerance: float, numpy: bool, path: str) -> Difference | None:
+    if "parameters" in expected and isinstance(got, dict) and got.get("parameters") != expected["parameters"]:
+        found = _compare_parameters(expected, got)
+        if found:
+            return found
+    if "output" in expected and not isinstance(got, dict):
+        return compare(expected["output"], got, tolerance, numpy=numpy, path=path)
+    if not isinstance(got, dict) or set(got) != set(expected):
+        missing = sorted(map(str, set(expected) - set(got))) if isinstance(got, dict) else []
+        more = f" (missing: {', '.join(missing)})" if missing else ""
+        return Difference(
+            WRONG_SHAPE,
+            f"you returned {values.in_words(got)}{path}; expected {values.in_words(expected)}{more}",
+        )
+    for key in expected:
+        if key in ("parameters", "count"):
+            continue
+        where = (
+            ""
+            if key == "output"
+            else f"{path} in {key!r}"
+            if not key.startswith("gradient")
+            else f" in the {key}"
+        )
+        found = compare(expected[key], got[key], tolerance, numpy=numpy, path=where)
+        if found:
+            return found
+    return None
+
+
+def _compare_parameters(expected: dict, got: dict) -> Difference | None:
+    wanted, given = sorted(map(tuple, expected["parameters"])), sorted(map(tuple, got["parameters"]))
+    if wanted == given:
+        return None
+    missing, extra = list(wanted), []
+    for shape in given:
+        missing.remove(shape) if shape in missing else extra.append(shape)
+    parts = [f"missing {', '.join(map(str, missing[:4]))}"] if missing else []
+    parts += [f"not expected {', '.join(map(str, extra[:4]))}"] if extra else []
+    return Difference(
+        WRONG_SHAPE,
+        f"your module has {got.get('count', 0):,} parameters, expected {expected['count']:,}"
+        f"\nshapes: {'; '.join(parts)}",
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return the Python number of a 0-dimensional tensor or array, anything else as it is."""
+    if isinstance(value, (torch.Tensor, np.ndarray)) and value.ndim == 0:
+        return value.item()
+    return value
+
+
+def _yours(value: Any) -> str:
+    return f"yours is {values.in_words(value)}"
+
+
+def _compare_numbers(expected: float, got: Any, tolerance: float, path: str) -> Difference | None:
+    number = _plain(got)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return Difference(WRONG_SHAPE, f"you returned {values.in_words(got)}{path}; expected a number")
+    exact = isinstance(expected, int)
+    if exact and number == expected:
+        return None
+    if not exact and _close(np.asarray(expected, float), np.asarray(float(number)), tolerance).all():
+        return None
+    return Difference(
+        WRONG_VALUES, f"yours {number:.6g}, expected {expected:.6g}{path}", abs(float(number) - expected)
+    )
+
+
+def _close(expected: np.ndarray, got: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return elementwise agreement, relative to the largest finite expected magnitude and never finer than 1."""
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = max(1.0, float(finite.max())) if finite.size else 1.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = np.abs(expected - got) <= tolerance * scale
+    return near | (expected == got) | (np.isnan(expected) & np.isnan(got))
+
+
+def _compare_arrays(expected: Any, got: Any, tolerance: float, numpy: bool, path: str) -> Difference | None:
+    if expected.ndim == 0 and isinstance(got, (int, float)) and not isinstance(got, bool):
+        got = torch.tensor(got)
+    if isinstance(expected, torch.Tensor) and isinstance(got, np.ndarray) and numpy:
+        got = torch.from_numpy(np.atleast_1d(got).reshape(got.shape))
+    if type(got) is not type(expected):
+        return Difference(
+            WRONG_SHAPE, f"you returned {values.in_words(got)}{path}; expected {values.in_words(expected)}"
+        )
+    if tuple(got.shape) != tuple(expected.shape):
+        message = f"yours has shape {tuple(got.shape)}{path}, expected {tuple(expected.shape)}"
+        return Difference(WRONG_SHAPE, message, picture=_picture(expected, got))
+    wanted, given = torch.as_tensor(expected), torch.as_tensor(got)
+    if _number_kind(wanted) != _number_kind(given):
+        message = f"yours has dtype {_dtype(given)}{path}, expected {_dtype(wanted)}"
+        return Difference(WRONG_SHAPE, message)
+    wide_wanted, wide_given = wanted.double().numpy(), given.double().numpy()
+    agreed = _close(wide_wanted, wide_given, tolerance if wanted.is_floating_point() else 0.0)
+    if agreed.all():
+        return None
+    return _worst(wide_wanted, wide_given, agreed, path)
+
+
+def _number_kind(tensor: torch.Tensor) -> str:
+    return "float" if tensor.is_floating_point() else "bool" if tensor.dtype == torch.bool else "int"
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _worst(expected: np.ndarray, got: np.ndarray, agreed: np.ndarray, path: str) -> Difference:
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = np.where(agreed, -1.0, np.abs(expected - got))
+    errors = np.where(np.isnan(errors), np.inf, errors)
+    place = np.unravel_index(int(errors.argmax()), errors.shape) if errors.ndim else ()
+    error, wrong = float(errors[place]), int((~agreed).sum())
+    at = f" at {tuple(int(i) for i in place)}" if place else ""
+    message = (
+        f"largest error {error:.4g}{at}{path}: yours {got[place]:.6g}, expected {expected[place]:.6g}"
+        f"\n{wrong} of {agreed.size} values differ"
+    )
+    return Difference(WRONG_VALUES, message, error, _picture(expected, got))
+
+
+def _picture(expected: Any, got: Any) -> dict | None:
+    """Return what a report draws, for maps that fit: the last two dimensions of the first plane, or a row."""
+    planes = [_plane(value) for value in (expected, got)]
+    if any(plane is None for plane in planes):
+        return None
+    return {"expected": planes[0], "yours": planes[1]}
+
+
+def _plane(value: Any) -> list | None:
+    array = np.asarray(value, dtype=float) if not isinstance(value, torch.Tensor) else value.double().numpy()
+    if array.ndim == 0 or array.size == 0:
+        return None
+    array = array.reshape(1, -1) if array.ndim == 1 else array.reshape(-1, *array.shape[-2:])[0]
+    if max(array.shape) > _PICTURE_SIDE or array.size < 2:
+        return None
+    return [
+        [float(f"{number:.6g}") if np.isfinite(number) else str(number) for number in row] for row in array
+    ]
+
+
+def _call_in_words(exercise: Exercise, case: Case, with_values: bool = False) -> str:
+    """Return a case's call: ``conv(x of (2, 3), stride=2)``, or with the values of small arguments written out."""
+    if isinstance(case, ModuleCase):
+        arguments, keywords = case.args[0], case.args[1]
+    else:
+        arguments, keywords = case.args, case.kwargs
+    try:
+        subject = exercise.reference.__init__ if exercise.kind == "module" else exercise.reference
+        names = [name for name in inspect.signature(subject).parameters if name != "self"]
+    except (TypeError, ValueError):
+        names = []
+    names += [f"argument {i}" for i in range(len(names), len(arguments))]
+    pairs = [*zip(names, arguments, strict=False), *keywords.items()]
+    parts = [f"{name}={_shown(value, with_values)}" for name, value in pairs]
+    return f"{exercise.name}({', '.join(parts)})"
+
+
+def _shown(value: Any, with_values: bool) -> str:
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        if (
+            with_values
+            and (value.numel() if isinstance(value, torch.Tensor) else value.size) <= _SHOWN_ARGUMENTS
+        ):
+            return _written(value.tolist())
+        return f"<{'×'.join(map(str, value.shape)) or 'scalar'}>"
+    return repr(value)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
