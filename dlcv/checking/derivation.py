@@ -6,7 +6,7 @@ The learner writes a function of symbols that returns the lines, from the questi
 * a chain of *equations* ``sympy.Eq``, all with the same solution for `unknown`.
 
 A line follows when it is equal to the question, however it is written. That is decided by evaluating both at points
-drawn from the seed: with eighty digits on real points of the domain, and for rational functions also exactly, in
+drawn from the seed: with 250 digits on real points of the domain, and for rational functions also exactly, in
 prime fields. The allowed nodes are analytic (see `expressions.py`), so agreement at points that the learner could not
 know is agreement everywhere. *Milestones* are forms that the lines must reach, in order ("no brackets left"): they
 keep the question from being handed in as its own answer.
@@ -22,9 +22,9 @@ from dlcv.checking import expressions
 from dlcv.checking.exercise import Case, Draw
 
 POINTS = 12
-DIGITS = 80
+DIGITS = 250
 PRIMES = (2**61 - 1, 2**31 - 1, 1_000_000_007, 998_244_353)
-_LARGEST_EXPONENT = 10_000
+_LARGEST_EXPONENT = 80  # beyond, a term is too small or too large to be told from none
 
 
 class Undefined(ArithmeticError):
@@ -110,8 +110,8 @@ class Derivation:
                 sympy.sympify(line) if isinstance(line, (int, float)) and not isinstance(line, bool) else line
             )
             why = self._why_not(line, question, points, draw)
-            if why:
-                return Progress(index, index, why, reached)
+            if why:  # the last milestone is the answer, which a wrong line after it takes back
+                return Progress(index, index, why, min(reached, len(self.milestones) - 1))
             while reached < len(self.milestones) and self._has(self.milestones[reached], line):
                 reached += 1
         if lines and not self._has(self.milestones[-1], lines[-1]):

@@ -5,7 +5,7 @@ Three nets, because each has holes that another closes:
 * a `TorchDispatchMode` sees every aten operator, whatever name reached it (``F.conv1d``, ``torch.ops``, aliases);
 * a profile hook sees every Python function that is entered (numpy, scipy, ``dlcv`` itself, ``eval``) and every C
   function that is called by name; a few numpy functions that no hook sees are wrapped while an answer runs;
-* `scan_source` reads the learner's source (an ``@`` between numpy arrays, a forbidden call that this run did not reach).
+* `scan_source` reads the learner's source: an ``@`` between numpy arrays, a call that this run did not reach.
 
 A forbidden call is a verdict, not a crash: it is noted, and the answer runs on. What the nets cannot catch is a
 learner who copies an implementation by hand; see the contributor's page for that limit.

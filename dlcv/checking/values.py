@@ -102,13 +102,11 @@ def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
 
 def _encode_tensor(value: torch.Tensor, tensors: dict[str, torch.Tensor], kind: str) -> Any:
     with torch._C.DisableTorchFunctionSubclass():  # a subclass must not answer for its own contents
+        if value.layout != torch.strided or value.device.type == "meta" or value.dtype not in _DTYPES:
+            return {"unsupported": f"a {value.layout} tensor of {value.dtype} on {value.device.type}"}
         plain = value.detach().as_subclass(torch.Tensor)
-        if plain.layout != torch.strided or plain.device.type == "meta" or plain.is_quantized:
-            return {"unsupported": f"a tensor with layout {plain.layout} on {plain.device.type}"}
-        if plain.dtype not in _DTYPES:
-            return {"unsupported": f"a tensor of {plain.dtype}"}
         key = str(len(tensors))
-        tensors[key] = plain.cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+        tensors[key] = plain.cpu().resolve_neg().clone(memory_format=torch.contiguous_format)
     return {kind: key}
 
 

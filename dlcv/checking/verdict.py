@@ -236,17 +236,18 @@ class Judge:
         return verdict
 
     def _difference(self, reply: Reply, expected: Any, limit: float) -> Difference | None:
-        if reply.timed_out:
-            return Difference(TOO_SLOW, f"no answer after {limit:g} seconds")
-        if reply.crash:
-            return self._crashed(reply)
+        if trouble := self._trouble(reply, limit):
+            return trouble
         found = compare(expected, reply.value, self.exercise.tolerance, numpy=self.exercise.numpy)
         if found is None and reply.changed:
             names = ", ".join(self._argument_name(place) for place in reply.changed)
-            return Difference(
-                CHANGED, f"the values of {names} are not what they were before the call: work on a copy"
-            )
+            return Difference(CHANGED, f"the values of {names} are not what they were before the call: work on a copy")
         return found
+
+    def _trouble(self, reply: Reply, limit: float) -> Difference | None:
+        if reply.timed_out:
+            return Difference(TOO_SLOW, f"no answer after {limit:g} seconds")
+        return self._crashed(reply) if reply.crash else None
 
     def _crashed(self, reply: Reply) -> Difference:
         crash = reply.crash
@@ -350,9 +351,8 @@ class Judge:
         verdict.seconds = reply.seconds
         if reply.crash and reply.crash.type == "NotImplementedError":
             return self._not_attempted()
-        difference = self._difference(reply, reply.value, self.requests[0].limit)
-        if difference:
-            verdict.kind, (verdict.message, *verdict.detail) = difference.kind, difference.message.split("\n")
+        if trouble := self._trouble(reply, self.requests[0].limit):
+            verdict.kind, (verdict.message, *verdict.detail) = trouble.kind, trouble.message.split("\n")
             return verdict
         if reply.violations:
             return self._forbidden(verdict, list(reply.violations))
@@ -386,9 +386,10 @@ class Judge:
         line = lines[progress.wrong]
         before = f"line {progress.wrong}" if progress.wrong else "the question"
         why = progress.why.replace("the line before", before)
-        shown = line.kind if isinstance(line, values.Unsupported) else str(line)
-        verdict.message = f"line {progress.wrong + 1} does not follow: {why}"
-        verdict.detail.append(f"line {progress.wrong + 1}: {shown[:300]}")
+        foreign = isinstance(line, values.Unsupported)
+        verdict.message = f"line {progress.wrong + 1} does not follow: {f'it is {line.kind}' if foreign else why}"
+        if not foreign:
+            verdict.detail.append(f"line {progress.wrong + 1}: {str(line)[:300]}")
         for slip in self.exercise.slips:
             if self._slip_line(slip, line, draw):
                 verdict.kind, verdict.slip, verdict.diagnosis = SLIP, slip.name, slip.diagnosis
