@@ -53,6 +53,7 @@ def run_notebook(
             kernel_name="python3",
             allow_errors=allow_errors,
             skip_cells_with_tag="",
+            extra_arguments=["--IPKernelApp.log_level=40"],
             resources={"metadata": {"path": folder}},
         )
         try:

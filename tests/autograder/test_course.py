@@ -1,0 +1,146 @@
+"""course.toml, the folders in nbgrader's layout, the secret seed, and what the command line says."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from autograder.cli import main
+from autograder.course import Chapter, Course, CourseError, find_root, secret_seed
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO = (
+    '[[chapters]]\nnumber = 0\nname = "a"\ntitle = "A"\n\n[[chapters]]\nnumber = 1\nname = "b"\ntitle = "B"\n'
+)
+
+
+def course_with(root: Path, text: str) -> Course:
+    (root / "course.toml").write_text(text)
+    return Course.open(root=root)
+
+
+def test_a_chapter_has_one_name_everywhere():
+    course, chapter = Course.open(root=ROOT), Chapter(4, "roi_align", "RoI Align")
+    assert str(chapter) == chapter.folder == "04_roi_align"
+    assert course.solution(chapter) == ROOT / "solutions/04_roi_align/04_roi_align.py"
+    assert course.notebook(chapter) == ROOT / "notebooks/04_roi_align/04_roi_align.ipynb"
+
+
+def test_folders_are_nbgraders(tmp_path):
+    course = Course.open(tmp_path, root=ROOT)
+    assert course.source("04_roi_align") == tmp_path / "source/04_roi_align"
+    assert course.submitted("ada", "04_roi_align") == tmp_path / "submitted/ada/04_roi_align"
+    assert course.db_url == f"sqlite:///{tmp_path}/gradebook.db"
+
+
+def test_students_are_those_who_handed_in(tmp_path):
+    course = Course.open(tmp_path, root=ROOT)
+    for path in ("submitted/bob/one", "submitted/ada/one", "submitted/eve/two"):
+        (tmp_path / path).mkdir(parents=True)
+    assert list(course.students("one")) == ["ada", "bob"]
+
+
+@pytest.mark.parametrize("which", ["b", "01_b", "1", "01"])
+def test_a_chapter_is_found_by_name_folder_or_number(tmp_path, which):
+    assert course_with(tmp_path, TWO).chapter(which).name == "b"
+
+
+def test_an_unknown_chapter_is_told_the_known_ones(tmp_path):
+    with pytest.raises(CourseError, match=r"no chapter is called 'c'; course.toml knows: 00_a, 01_b"):
+        course_with(tmp_path, TWO).chapter("c")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[chapters", "not valid TOML"),
+        (TWO.replace('title = "B"', ""), "'title' is missing"),
+        (TWO.replace("number = 1", "number = 0"), "two chapters have the number 0"),
+        (TWO.replace('"b"', '"a"'), "two chapters have the name 'a'"),
+        (TWO.replace('"b"', '"B b"'), "'B b' cannot be a chapter's name"),
+    ],
+)
+def test_what_is_wrong_with_course_toml_is_said(tmp_path, text, message):
+    with pytest.raises(CourseError, match=message):
+        course_with(tmp_path, text).chapters  # noqa: B018
+
+
+def test_a_missing_course_toml_is_said(tmp_path):
+    with pytest.raises(CourseError, match="it lists the chapters in order"):
+        Course.open(root=tmp_path).chapters  # noqa: B018
+
+
+def test_the_course_is_found_from_inside(tmp_path, monkeypatch):
+    course_with(tmp_path, TWO)
+    inside = tmp_path / "solutions" / "01_b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    assert find_root() == tmp_path.resolve()
+
+
+def test_outside_the_course_is_the_one_of_this_package(tmp_path):
+    assert find_root(tmp_path) == ROOT
+
+
+# the secret seed
+
+
+def test_the_seed_is_made_once_for_its_owner_only(tmp_path):
+    seed = secret_seed(tmp_path / "course")
+    assert len(seed) == 64
+    assert secret_seed(tmp_path / "course") == seed
+    assert stat.S_IMODE((tmp_path / "course" / "secret_seed").stat().st_mode) == 0o600
+    assert os.listdir(tmp_path / "course") == ["secret_seed"]
+
+
+def test_graders_that_start_together_agree_on_one_seed(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(secret_seed, [tmp_path] * 64))) == 1
+
+
+def test_two_courses_have_two_seeds(tmp_path):
+    assert secret_seed(tmp_path / "a") != secret_seed(tmp_path / "b")
+
+
+def test_the_environment_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLCV_SEED", "from outside")
+    assert Course.open(tmp_path, root=ROOT).seed() == "from outside"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_seed_is_refused(tmp_path):
+    (tmp_path / "secret_seed").write_text("\n")
+    with pytest.raises(CourseError, match="is empty; delete it and a new secret seed is made"):
+        secret_seed(tmp_path)
+
+
+# the command line
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_help_lists_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    for command in ("build", "figures", "new-chapter", "grade"):
+        assert f"  {command} " in result.output
+        assert run(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["build", "figures"])
+def test_an_unknown_chapter_ends_in_one_line(command):
+    result = run(command, "nowhere")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: no chapter is called 'nowhere'; course.toml knows: 00_")
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_an_unknown_option_is_another_exit_code():
+    assert run("build", "--nonsense").exit_code == 2
