@@ -286,6 +286,10 @@ class Guard:
 
 
 class _Operators(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # True, torch's default, imports torch._dynamo at the first operator: over a second
+
     def __init__(self, guard: Guard):
         super().__init__()
         self.guard = guard

@@ -241,7 +241,9 @@ class Judge:
         found = compare(expected, reply.value, self.exercise.tolerance, numpy=self.exercise.numpy)
         if found is None and reply.changed:
             names = ", ".join(self._argument_name(place) for place in reply.changed)
-            return Difference(CHANGED, f"the values of {names} are not what they were before the call: work on a copy")
+            return Difference(
+                CHANGED, f"the values of {names} are not what they were before the call: work on a copy"
+            )
         return found
 
     def _trouble(self, reply: Reply, limit: float) -> Difference | None:
@@ -387,7 +389,9 @@ class Judge:
         before = f"line {progress.wrong}" if progress.wrong else "the question"
         why = progress.why.replace("the line before", before)
         foreign = isinstance(line, values.Unsupported)
-        verdict.message = f"line {progress.wrong + 1} does not follow: {f'it is {line.kind}' if foreign else why}"
+        verdict.message = (
+            f"line {progress.wrong + 1} does not follow: {f'it is {line.kind}' if foreign else why}"
+        )
         if not foreign:
             verdict.detail.append(f"line {progress.wrong + 1}: {str(line)[:300]}")
         for slip in self.exercise.slips:
@@ -471,9 +475,10 @@ def compare(
 
 
 def _compare_dicts(expected: dict, got: Any, tolerance: float, numpy: bool, path: str) -> Difference | None:
-    if "parameters" in expected and isinstance(got, dict) and got.get("parameters") != expected["parameters"]:
-        found = _compare_parameters(expected, got)
-        if found:
+    if "parameters" in expected:
+        if not isinstance(got, dict) or "parameters" not in got:
+            return Difference(WRONG_SHAPE, f"you made {values.in_words(got)}; expected an nn.Module")
+        if found := _compare_parameters(expected, got):
             return found
     if "output" in expected and not isinstance(got, dict):
         return compare(expected["output"], got, tolerance, numpy=numpy, path=path)

@@ -42,10 +42,16 @@ def test_any_equivalent_form_is_accepted(toy, answer):
         (lambda x, y: [(x + y) ** 2, x**2 + 2 * x * y], "line 2 does not follow"),
         (lambda x, y: [(x + y) ** 2, x**2 + 2 * x * y + y**2, x], "line 3 does not follow"),
         (lambda x, y: [x**2 + 2 * x * y + y**2 + sympy.Rational(1, 10**29) * x], "line 1 does not follow"),
-        (lambda x, y: [(x + y) ** 2, x**2 + 2 * x * y + y**2 + sympy.exp(-9000 * x)], "line 2 does not follow"),
+        (
+            lambda x, y: [(x + y) ** 2, x**2 + 2 * x * y + y**2 + sympy.exp(-9000 * x)],
+            "line 2 does not follow",
+        ),
         (lambda x, y: [sympy.Eq((x + y) ** 2, x**2 + 2 * x * y + y**2)], "not an equation"),
         (lambda x, y: ["x**2 + 2*x*y + y**2"], "not a sympy expression"),
-        (lambda x, y: [x**2 + 2 * x * y + y**2 + 0 * sympy.Symbol("z"), sympy.Symbol("z")], "unknown symbol z"),
+        (
+            lambda x, y: [x**2 + 2 * x * y + y**2 + 0 * sympy.Symbol("z"), sympy.Symbol("z")],
+            "unknown symbol z",
+        ),
         (lambda x, y: [(x + y) ** 2, sympy.Piecewise((x, x > 0), (y, True))], "line 2 does not follow"),
         (lambda x, y: [], "wanted is a list of lines"),
         (lambda x, y: (x + y) ** 2, "wanted is a list of lines"),
@@ -122,6 +128,18 @@ def test_a_tower_of_powers_costs_nothing():
 
 
 def test_expressions_survive_the_crossing():
-    for line in (x + 2 * y, sympy.Eq(x, y / 3), sympy.exp(-x) * sympy.log(y), x**-2, sympy.sqrt(x), sympy.E * x + 0.25):
+    for line in (
+        x + 2 * y,
+        sympy.Eq(x, y / 3),
+        sympy.exp(-x) * sympy.log(y),
+        x**-2,
+        sympy.sqrt(x),
+        sympy.E * x + 0.25,
+    ):
         back = expressions.decode(expressions.encode(line))
-        assert sympy.simplify(sympy.nsimplify(line) - back if not isinstance(line, sympy.Eq) else line.rhs - back.rhs) == 0
+        assert (
+            sympy.simplify(
+                sympy.nsimplify(line) - back if not isinstance(line, sympy.Eq) else line.rhs - back.rhs
+            )
+            == 0
+        )

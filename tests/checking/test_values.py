@@ -44,7 +44,11 @@ def test_nan_stays_nan():
 numbers = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 
 
-@given(st.recursive(numbers, lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        numbers, lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner)
+    )
+)
 def test_any_tree_survives(tree):
     assert same(unpack(pack(tree)), tree) or "unsupported" in repr(unpack(pack(tree))).lower()
 
@@ -72,7 +76,9 @@ def test_array_subclass_becomes_plain():
     assert type(unpack(pack(np.zeros(3).view(Odd)))) is np.ndarray
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), lambda: 0, torch.zeros(2, 2).to_sparse(), 1j, np.array([object()])])
+@pytest.mark.parametrize(
+    "value", [{1, 2}, object(), lambda: 0, torch.zeros(2, 2).to_sparse(), 1j, np.array([object()])]
+)
 def test_what_cannot_cross_is_named(value):
     crossed = unpack(pack([value]))[0]
     assert isinstance(crossed, Unsupported) and crossed.kind

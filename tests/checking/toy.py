@@ -37,16 +37,25 @@ def make() -> Exercises:
     """Return a fresh toy chapter, so that a test may change it."""
     toy = Exercises("toy")
     painting = toy.function(
-        "paint", paint, points=3, forbidden=(CONVOLUTION, MATMUL), hints=("start with `out`", "use `+=`"), limit=1.0
+        "paint",
+        paint,
+        points=3,
+        forbidden=(CONVOLUTION, MATMUL),
+        hints=("start with `out`", "use `+=`"),
+        limit=1.0,
     )
 
     @painting.cases
     def _(draw):
         yield Case(draw.integers((2,), 1, 9), draw.integers((3,), 1, 9), stride=2, words="overlap")
-        yield Case(draw.integers((3,), 1, 9), draw.integers((2,), 1, 9), stride=3, gradient=True, words="gaps")
+        yield Case(
+            draw.integers((3,), 1, 9), draw.integers((2,), 1, 9), stride=3, gradient=True, words="gaps"
+        )
         yield Case(torch.zeros(2), draw.integers((2,), 1, 9), smoke=True, words="a silent input")
         for _ in range(draw.count):
-            yield Case(draw.normal((draw.integer(2, 6),)), draw.normal((draw.integer(2, 4),)), draw.integer(1, 4))
+            yield Case(
+                draw.normal((draw.integer(2, 6),)), draw.normal((draw.integer(2, 4),)), draw.integer(1, 4)
+            )
 
     @painting.slip("overwrites", "Overlapping copies are added: `+=`.")
     def _(x, weight, stride=1):
@@ -84,7 +93,7 @@ def make() -> Exercises:
         symbols=("i", "o", "s", "k"),
         unknown="o",
         milestones=[
-            ("o written once", lambda line, i, o, s, k: occurrences(line, o) == 1 and not line.lhs == i),
+            ("o written once", lambda line, i, o, s, k: occurrences(line, o) == 1 and line.lhs != i),
             ("solved for o", lambda line, i, o, s, k: is_solved_for(line, o)),
         ],
         points=2,
