@@ -1,0 +1,283 @@
+"""Trusted side: one submission is run behind the walls, its exercises are asked, verdicts are made here.
+
+What the learner's processes say is taken as data from a stranger: a message that is late, malformed or not the
+one due ends that process, and costs the cell or the exercise at hand, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlcv.checking import BadMessage, Judge, LearnerGone, Reply, Request, Verdict
+
+from .restore import Restored
+from .sandbox import Limits, Run, Sandbox
+from .wire import Channel, Gone, Malformed, TimeUp, WireError
+
+__all__ = ["CellError", "Examination", "SandboxFailed", "examine", "without_a_run"]
+
+# A busy machine delays both sides; an answer in time is never lost by so little.
+GRACE = 2.0
+WARM_UP = 120.0
+
+
+class SandboxFailed(RuntimeError):
+    """Our own side could not run a submission: never the learner's fault, and for a human to look at."""
+
+
+@dataclass
+class CellError:
+    """An error in one of the learner's cells: as its kernel would have shown it, without the frames."""
+
+    cell: int
+    type: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f", line {self.line}" if self.line else ""
+        return f"{self.type}: {self.message}{where}"
+
+
+@dataclass
+class Examination:
+    """What came out of one submission."""
+
+    verdicts: dict[str, Verdict]
+    errors: list[CellError] = field(default_factory=list)
+    seconds: float = 0.0
+    restarts: int = 0
+
+
+def examine(restored: Restored, judges: Mapping[str, Judge], chapter: str, sandbox: Sandbox) -> Examination:
+    """Run a restored notebook and judge each of its exercises."""
+    start = time.monotonic()
+    sitting = _Sitting(restored, list(judges), chapter, sandbox)
+    try:
+        sitting.run_cells()
+        verdicts = {name: sitting.judged(name, judge) for name, judge in judges.items()}
+    finally:
+        sitting.close()
+    seconds = time.monotonic() - start
+    return Examination(
+        verdicts, sorted(sitting.errors.values(), key=lambda e: e.cell), seconds, sitting.restarts
+    )
+
+
+def without_a_run(judges: Mapping[str, Judge], problem: str, kind: str = "crashed") -> Examination:
+    """The examination of a submission that could not even be read: all exercises 0, each says why."""
+    return Examination({name: _verdict(judge, kind, problem) for name, judge in judges.items()})
+
+
+def _verdict(judge: Judge, kind: str, message: str, *detail: str) -> Verdict:
+    exercise = judge.exercise
+    return Verdict(
+        exercise.name, kind, 0.0, exercise.points, 0, len(judge.cases), message, detail=list(detail)
+    )
+
+
+class _Sitting:
+    """One submission on its way through the sandbox: several runs, when one had to be killed."""
+
+    def __init__(self, restored: Restored, exercises: list[str], chapter: str, sandbox: Sandbox):
+        self.restored, self.exercises, self.chapter, self.sandbox = restored, exercises, chapter, sandbox
+        self.limits: Limits = sandbox.limits
+        self.deadline = time.monotonic() + WARM_UP + self.limits.submission
+        self.runs: list[Run] = []
+        self.skipped: set[int] = set()
+        self.errors: dict[int, CellError] = {}
+        self.channels: dict[str, Channel] = {}
+        self.undefined: set[str] = set()
+
+    @property
+    def restarts(self) -> int:
+        return max(0, len(self.runs) - 1)
+
+    def close(self) -> None:
+        for run in self.runs:
+            run.close()
+
+    # Running the cells
+
+    def run_cells(self) -> None:
+        """Run all cells; after a crash again, without the cell that did it, as often as the limits allow."""
+        while len(self.runs) <= self.limits.restarts:
+            culprit = self._one_run()
+            if culprit is None:
+                return
+            self.skipped.add(culprit)
+
+    def _steps(self) -> list[dict]:
+        steps: list[dict] = []
+        for number, placed in enumerate(self.restored.cells):
+            if placed.is_judged_here and placed.slot.exercise in self.exercises:
+                name = placed.slot.exercise
+                if name not in self.channels and name not in self.undefined:
+                    steps.append({"judge": name})
+            elif placed.runs and number not in self.skipped:
+                steps.append({"cell": number, "source": placed.source})
+        return steps
+
+    def _one_run(self) -> int | None:
+        """Run the remaining steps in a new process; return the cell that must be left out next time, or None."""
+        steps = self._steps()
+        job = {"chapter": self.chapter, "cell_limit": self.limits.cell, "steps": steps}
+        run = self.sandbox.run(job, [step["judge"] for step in steps if "judge" in step])
+        self.runs.append(run)
+        self._wait_until_ready(run)
+        cell = None
+        try:
+            for step in steps:
+                cell = step.get("cell")
+                if cell is None:
+                    self._hear_of_exercise(run, step["judge"])
+                else:
+                    self._due(run.talk, {"start": cell})
+                    self._hear_of_cell(run, cell)
+            self._due(run.talk, {"finished": True})
+        except WireError as error:
+            if cell is None:
+                return None
+            self.errors[cell] = self._why(run, cell, error)
+            return cell
+        return None
+
+    def _wait_until_ready(self, run: Run) -> None:
+        """The first run may wait for the interpreter to get warm; until then nothing of the learner's has run."""
+        try:
+            self._due(run.talk, {"ready": True}, WARM_UP)
+        except WireError as error:
+            raise SandboxFailed(f"the sandbox did not start: {error} {run.ended() or ''}") from None
+        if len(self.runs) == 1:
+            self.deadline = time.monotonic() + self.limits.submission
+
+    def _hear_of_exercise(self, run: Run, name: str) -> None:
+        message = self._message(run.talk, self.limits.cell + GRACE)
+        if message.get("judge") != name or not isinstance(message.get("defined"), bool):
+            raise Malformed("not the message that was due")
+        if message["defined"]:
+            self.channels[name] = run.answers[name]
+        else:
+            self.undefined.add(name)
+
+    def _hear_of_cell(self, run: Run, cell: int) -> None:
+        message = self._message(run.talk, self.limits.cell + self.limits.grace + GRACE)
+        if message.get("end") != cell or not isinstance(message.get("error"), dict | None):
+            raise Malformed("not the message that was due")
+        error = message["error"]
+        if error is not None:
+            line = error.get("line")
+            line = line if isinstance(line, int) and 0 < line < 10**6 else None
+            self.errors[cell] = CellError(
+                cell, _short(error.get("type"), 80), _short(error.get("message"), 500), line
+            )
+
+    def _due(self, talk: Channel, due: dict, wait: float | None = None) -> None:
+        if self._message(talk, wait or GRACE) != due:
+            raise Malformed("not the message that was due")
+
+    def _message(self, talk: Channel, wait: float) -> dict:
+        message = talk.receive(timeout=min(wait, max(0.0, self.deadline - time.monotonic())))
+        if not isinstance(message, dict):
+            raise Malformed("not the message that was due")
+        return message
+
+    def _why(self, run: Run, cell: int, error: WireError) -> CellError:
+        """Say why a cell's process cannot go on, and end that process."""
+        if isinstance(error, Gone):
+            return CellError(cell, "the process ended", _how_it_ended(run.ended()))
+        run.stop()
+        if isinstance(error, TimeUp):
+            return CellError(
+                cell, "CellTooSlow", f"still running after {self.limits.cell:g} seconds; it was stopped"
+            )
+        return CellError(
+            cell, "the process was stopped", "it wrote into the channel that the grader listens to"
+        )
+
+    # Asking the exercises
+
+    def judged(self, name: str, judge: Judge) -> Verdict:
+        """The verdict on one exercise."""
+        channel = self.channels.get(name)
+        if channel is None:
+            return self._without_answer(name, judge)
+        try:
+            return judge.verdict(
+                lambda request: self._ask(channel, request), self.restored.answer_source(name)
+            )
+        finally:
+            channel.close()
+
+    def _ask(self, channel: Channel, request: Request) -> Reply:
+        left = max(0.1, self.deadline - time.monotonic())
+        try:
+            channel.send_bytes(request.to_bytes(), timeout=min(left, request.limit + GRACE))
+            message = channel.receive(timeout=min(left, request.limit + GRACE))
+        except TimeUp:
+            raise LearnerGone("timeout") from None
+        except Gone:
+            raise LearnerGone("killed") from None
+        except Malformed:
+            raise LearnerGone("bad message") from None
+        if isinstance(message, dict) and isinstance(message.get("oversize"), int):
+            raise LearnerGone("memory", f"an answer of {message['oversize'] / 2**20:.0f} MB")
+        if not isinstance(message, bytes):
+            raise LearnerGone("bad message")
+        try:
+            return Reply.from_bytes(message)
+        except BadMessage:
+            raise LearnerGone("bad message") from None
+
+    def _without_answer(self, name: str, judge: Judge) -> Verdict:
+        """The verdict where no object of that name was there to be asked."""
+        error = self._error_of(name)
+        if error is not None and error.type == "CellTooSlow":
+            return _verdict(judge, "too slow", f"the cell of {name} was {error.message}", *_line(error))
+        if error is not None:
+            message = f"the cell of {name} stopped before {name} was defined: {error.type}: {error.message}"
+            return _verdict(judge, "crashed", message, *_line(error))
+        if name in self.undefined:
+            return _verdict(judge, "not attempted", f"no cell above the test defines {name}")
+        return _verdict(
+            judge, "crashed", f"the notebook ended before {name} could be tried", *self._last_words()
+        )
+
+    def _error_of(self, name: str) -> CellError | None:
+        from .restore import defined
+
+        for number, placed in enumerate(self.restored.cells):
+            own = placed.slot is not None and placed.slot.exercise == name
+            if number in self.errors and (own or name in defined(placed.source)):
+                return self.errors[number]
+        return None
+
+    def _last_words(self) -> list[str]:
+        return [f"cell {number + 1}: {self.errors[number]}" for number in sorted(self.skipped)][:3]
+
+
+def _line(error: CellError) -> list[str]:
+    return [f"line {error.line} of your cell"] if error.line else []
+
+
+def _short(value: Any, longest: int) -> str:
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def _how_it_ended(status: dict) -> str:
+    number = status.get("signal")
+    if number == signal.SIGSEGV:
+        return "it crashed (segmentation fault, perhaps from endless recursion)"
+    if number == signal.SIGXCPU:
+        return "it used up its processor time"
+    if isinstance(number, int):
+        with contextlib.suppress(ValueError):
+            return f"it was ended by {signal.Signals(number).name}"
+    if "code" in status:
+        return f"your code ended the process itself (exit code {status['code']})"
+    return "your code ended the process"

@@ -1,0 +1,217 @@
+"""The page that a learner gets back: one self-contained HTML file a submission, made from its record.
+
+It says what the verdicts say and nothing else: no hidden case, no traceback of ours. A learner's text is escaped;
+the only fragments taken as they are were made here.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from dlcv.checking import Verdict, load_exercises
+
+from .course import Chapter, Course, CourseError
+from .gradebook import Book, Mark
+from .pictures import picture_html
+from .record import Essay, Result, read_records
+from .writing import write
+
+__all__ = ["feedback", "feedback_page", "templates"]
+
+MARKS = {"right": ("✓", "good"), "not attempted": ("○", "calm"), "engine error": ("!", "calm")}
+
+
+def feedback(course: Course, assignment: str, students: Iterable[str] | None = None) -> list[Path]:
+    """Write the feedback pages of graded submissions again, with what humans have given since."""
+    results = read_records(course, assignment, students)
+    if not results:
+        raise CourseError(
+            f"nothing of {assignment} has been graded yet in {course.folder}; run: autograder grade"
+        )
+    with Book(course.db_url, course.name) as book:
+        marks = book.marks(assignment)
+    titles = Titles.of(course, assignment)
+    return [
+        write(page_path(course, result), feedback_page(result, marks.get(result.student, {}), titles))
+        for result in results
+    ]
+
+
+def page_path(course: Course, result: Result) -> Path:
+    return course.feedback(result.student, result.assignment) / f"{result.assignment}.html"
+
+
+class Titles:
+    """What pages call the course, the chapter and its exercises."""
+
+    def __init__(self, course: str, chapter: str, exercises: Mapping[str, str]):
+        self.course, self.chapter, self.exercises = course, chapter, exercises
+
+    @classmethod
+    def of(cls, course: Course, assignment: str) -> Titles:
+        chapter: Chapter = course.chapter(assignment)
+        course.make_importable()
+        exercises = load_exercises(chapter.name)
+        return cls(course.title, chapter.title, {name: exercises[name].title or name for name in exercises})
+
+
+def feedback_page(result: Result, marks: Mapping[str, Mark], titles: Titles) -> str:
+    """Return the page as one string of HTML; `marks` is what the gradebook holds for this student."""
+    # nbgrader keeps the score with the test's cell and the comment with the answer's.
+    rows = [
+        _row(verdict, marks.get(f"test-{name}"), marks.get(name, Mark()).comment, result, titles)
+        for name, verdict in result.verdicts.items()
+    ]
+    rows += [_essay_row(essay, marks.get(essay.name)) for essay in result.essays]
+    return (
+        templates()
+        .get_template("feedback.html.j2")
+        .render(
+            result=result,
+            rows=rows,
+            total=sum(row["points"] for row in rows),
+            title=titles.chapter,
+            course=titles.course,
+            code_css=_code_css(),
+        )
+    )
+
+
+def _row(
+    verdict: Verdict, mark: Mark | None, comment: str | None, result: Result, titles: Titles
+) -> dict[str, Any]:
+    sign, tone = MARKS.get(verdict.kind, ("✗", "bad"))
+    by_hand = mark is not None and (mark.manual_score is not None or bool(mark.extra_credit))
+    source = result.answers.get(verdict.exercise, "")
+    kind = "wrong answer" if verdict.kind == "slip" else verdict.kind
+    return {
+        "name": verdict.exercise,
+        "title": titles.exercises.get(verdict.exercise, verdict.exercise),
+        "mark": sign,
+        "tone": tone,
+        "kind": kind,
+        "points": mark.score if by_hand else verdict.points,
+        "auto_points": verdict.points,
+        "max_points": verdict.max_points,
+        "given_by_hand": by_hand,
+        "cases": f"{verdict.passed} of {verdict.total} cases" if verdict.marks else "",
+        "case": verdict.case,
+        "lines": [line for line in (verdict.message, *verdict.detail) if line],
+        "diagnosis": verdict.diagnosis,
+        "hint": verdict.hint,
+        "picture": picture_html(verdict.picture) if verdict.picture else "",
+        "marks": verdict.marks if verdict.kind != "right" else [],
+        "code": _highlighted(source, _line_named(verdict)) if source else "",
+        "open": verdict.kind not in ("right", "not attempted"),
+        "comment": comment or "",
+        "essay": False,
+    }
+
+
+def _essay_row(essay: Essay, mark: Mark | None) -> dict[str, Any]:
+    mark = mark or Mark()
+    open_ = mark.needs_manual_grade or (mark.manual_score is None and essay.answered)
+    kind = "not answered" if not essay.answered else "read by a person soon" if open_ else "read by a person"
+    return {
+        "name": essay.name,
+        "title": essay.name.replace("_", " ").replace("-", " ").capitalize(),
+        "mark": "…" if open_ else "○" if not essay.answered else "✎",
+        "tone": "calm",
+        "kind": kind,
+        "points": mark.score,
+        "max_points": essay.max_points,
+        "text": _words(essay.text),
+        "comment": mark.comment or "",
+        "essay": True,
+    }
+
+
+def _line_named(verdict: Verdict) -> int | None:
+    """The line of the learner's cell that the verdict speaks of."""
+    for text in (verdict.message, *verdict.detail):
+        if found := re.search(r"\bline (\d+) of your cell", text):
+            return int(found[1])
+    return None
+
+
+def _words(text: str) -> str:
+    """A learner's Markdown as HTML that can do nothing: raw HTML is escaped, links and pictures stay text."""
+    import mistune
+
+    class Quiet(mistune.HTMLRenderer):
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            return f"{text} ({html.escape(url)})"
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            return f"[picture: {text}]"
+
+    try:
+        return mistune.create_markdown(renderer=Quiet(escape=True))(text[:50_000])
+    except RecursionError:
+        return f"<pre>{html.escape(text[:50_000])}</pre>"
+
+
+@lru_cache
+def _formatter():
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return PythonLexer(), HtmlFormatter
+
+
+def _highlighted(source: str, line: int | None) -> str:
+    from pygments import highlight
+
+    lexer, formatter = _formatter()
+    shown = source[:40_000]
+    return highlight(
+        shown, lexer, formatter(cssclass="code", linenos="inline", hl_lines=[line] if line else [])
+    )
+
+
+@lru_cache
+def _code_css() -> str:
+    _, formatter = _formatter()
+    light = formatter(style="friendly", nobackground=True).get_style_defs(".code")
+    dark = formatter(style="github-dark", nobackground=True).get_style_defs(".code")
+    keep = [
+        [rule for rule in css.splitlines() if re.match(r"\.code \.[a-z0-9]+ \{", rule)]
+        for css in (light, dark)
+    ]
+    keep = [[rule for rule in rules if ".hll" not in rule] for rules in keep]
+    return "\n".join(keep[0]) + "\n@media (prefers-color-scheme: dark) {\n" + "\n".join(keep[1]) + "\n}"
+
+
+@lru_cache
+def templates() -> jinja2.Environment:
+    """The pages' templates; everything is escaped unless a template says otherwise."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["code_words"] = code_words
+    environment.globals.update(points=lambda value: f"{round(value, 2):g}", share=share)
+    return environment
+
+
+def code_words(line: str) -> Markup:
+    """Escape a line and set its `backticked` words as code."""
+    pieces = html.escape(line).split("`")
+    if len(pieces) % 2 == 0:  # a single backtick is no pair
+        return Markup(html.escape(line))
+    return Markup("".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces)))
+
+
+def share(value: float, whole: float) -> float:
+    return round(100 * min(max(value / whole, 0.0), 1.0), 1) if whole else 0.0

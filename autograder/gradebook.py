@@ -1,0 +1,273 @@
+"""nbgrader's gradebook, written through its own models by one process, one transaction a submission.
+
+What is stored is what nbgrader's own autograde would store (`SaveCells`, `SaveAutoGrades`), so formgrader, manual
+grading, `generate_feedback` and `export` go on working. Scores and comments that a human gave are never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .course import CourseError
+
+__all__ = ["Book", "Entries", "Mark"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the gradebook holds for one cell of one student: scores of the grader and of a human, comments."""
+
+    max_score: float | None = None
+    auto_score: float | None = None
+    manual_score: float | None = None
+    extra_credit: float | None = None
+    needs_manual_grade: bool = False
+    comment: str | None = None
+
+    @property
+    def score(self) -> float:
+        given = self.manual_score if self.manual_score is not None else self.auto_score
+        return (given or 0.0) + (self.extra_credit or 0.0 if given is not None else 0.0)
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What an autograded notebook tells the gradebook: the score of each graded cell, None where a human must give
+    it, and whether each answer cell was touched at all."""
+
+    scores: dict[str, float | None]
+    answered: dict[str, bool]
+
+    @classmethod
+    def of(cls, notebook: dict) -> Entries:
+        """Read a notebook by nbgrader's own rules, the ones that its autograde applies."""
+        import nbformat
+        from nbgrader import utils
+
+        cells = [nbformat.from_dict(cell) for cell in notebook["cells"] if "nbgrader" in cell["metadata"]]
+        scores = {_name(cell): utils.determine_grade(cell)[0] for cell in cells if utils.is_grade(cell)}
+        answered = {
+            _name(cell): cell.metadata.nbgrader.get("checksum") != utils.compute_checksum(cell)
+            for cell in cells
+            if utils.is_solution(cell)
+        }
+        return cls(scores, answered)
+
+
+def _name(cell: Any) -> str:
+    return cell.metadata.nbgrader.grade_id
+
+
+class Book:
+    """The gradebook at `db_url`; use it in a ``with`` block."""
+
+    def __init__(self, db_url: str, course_id: str = "default_course"):
+        # A new gradebook asks the program alembic for its version, which stands beside this interpreter.
+        here = str(Path(sys.executable).parent)
+        if here not in os.environ.get("PATH", "").split(os.pathsep):
+            os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
+        from nbgrader import api
+        from sqlalchemy.exc import SQLAlchemyError
+
+        self.api, self.db_url = api, db_url
+        self.failures = (SQLAlchemyError, api.InvalidEntry, OSError)
+        with self._plainly("opened"):
+            if db_url.startswith("sqlite:///"):
+                Path(db_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            self.gradebook = api.Gradebook(db_url, course_id)
+        self.db = self.gradebook.db
+        self._notebooks: dict[str, Any] = {}
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.gradebook.close()
+
+    @contextlib.contextmanager
+    def _plainly(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except self.failures as error:
+            with contextlib.suppress(Exception):
+                self.gradebook.db.rollback()
+            reason = str(getattr(error, "orig", None) or error).split("\n")[0]
+            raise CourseError(f"the gradebook {self.db_url} could not be {done}: {reason}") from error
+
+    # The assignment
+
+    def register(self, assignment: str, source: Any) -> None:
+        """Make the gradebook hold the cells of an assignment, as `nbgrader generate_assignment` does.
+
+        Parameters
+        ----------
+        assignment : str
+            Also the name of its one notebook.
+        source : NotebookNode
+            nbgrader's source notebook; solutions are cleared here, hidden tests stay, as nbgrader keeps them.
+        """
+        from nbgrader.preprocessors import SaveCells
+
+        from .preprocessors import CLEAN
+
+        resources = {"nbgrader": {"notebook": assignment, "assignment": assignment, "db_url": self.db_url}}
+        notebook = source
+        for preprocessor in CLEAN:
+            notebook, resources = preprocessor().preprocess(notebook, resources)
+        if self._is_registered(assignment, notebook):
+            return
+        with self._plainly("told about the assignment"):
+            self.gradebook.update_or_create_assignment(assignment)
+            try:
+                SaveCells().preprocess(notebook, resources)
+            except RuntimeError as error:
+                raise CourseError(
+                    f"the notebook of {assignment} has other cells than the gradebook, which holds grades for it: "
+                    f"{error}"
+                ) from None
+        self.db.expire_all()
+        self._notebooks.clear()
+
+    def _is_registered(self, assignment: str, notebook: Any) -> bool:
+        try:
+            known = self.gradebook.find_notebook(assignment, assignment)
+        except self.api.MissingEntry:
+            return False
+        graded = {cell.name: cell.max_score for cell in known.grade_cells}
+        texts = {cell.name: cell.source for cell in known.source_cells}
+        cells = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+        return texts == {cell.metadata.nbgrader.grade_id: cell.source for cell in cells} and graded == {
+            cell.metadata.nbgrader.grade_id: float(cell.metadata.nbgrader.points)
+            for cell in cells
+            if cell.metadata.nbgrader.grade
+        }
+
+    # Submissions
+
+    def save(
+        self,
+        student: str,
+        assignment: str,
+        entries: Entries,
+        *,
+        timestamp: str | None = None,
+        unchanged: bool = False,
+    ) -> float:
+        """Store the scores of one submission in one transaction; return its total, manual scores included.
+
+        Parameters
+        ----------
+        entries : Entries
+            What nbgrader's rules read from the autograded notebook.
+        timestamp : str, optional
+            When it was handed in, as in nbgrader's `timestamp.txt`.
+        unchanged : bool
+            The submission is what it was at the last grading: what a human has settled stays settled.
+        """
+        from nbgrader import utils
+
+        with self._plainly("written"):
+            submission, submitted = self._submission(student, assignment)
+            if timestamp is not None:
+                submission.timestamp = utils.parse_utc(timestamp)
+            names = self._cell_names(assignment)
+            grades = {names[grade.cell_id]: grade for grade in submitted.grades}
+            comments = {names[comment.cell_id]: comment for comment in submitted.comments}
+            for name, score in entries.scores.items():
+                _set_score(grades[name], score, unchanged)
+            for name, answered in entries.answered.items():
+                comments[name].auto_comment = None if answered else "No response."
+            total = sum(_total(grade) for grade in grades.values())
+            self.db.commit()
+        return total
+
+    def _submission(self, student: str, assignment: str) -> tuple[Any, Any]:
+        """Return the submission and its notebook, made where they are missing and committed by nobody yet."""
+        api = self.api
+        try:
+            person = self.gradebook.find_student(student)
+        except api.MissingEntry:
+            person = api.Student(id=student)
+            self.db.add(person)
+        try:
+            submission = self.gradebook.find_submission(assignment, student)
+        except api.MissingEntry:
+            submission = api.SubmittedAssignment(
+                assignment=self.gradebook.find_assignment(assignment), student=person
+            )
+            self.db.add(submission)
+        for submitted in submission.notebooks:
+            if submitted.notebook.name == assignment:
+                return submission, submitted
+        notebook = self._notebook(assignment)
+        with self.db.no_autoflush:
+            submitted = api.SubmittedNotebook(notebook=notebook, assignment=submission)
+            for cell in notebook.grade_cells:
+                api.Grade(cell_id=cell.id, notebook=submitted)
+            for cell in notebook.solution_cells:
+                api.Comment(cell_id=cell.id, notebook=submitted)
+        return submission, submitted
+
+    def _notebook(self, assignment: str) -> Any:
+        if assignment not in self._notebooks:
+            self._notebooks[assignment] = self.gradebook.find_notebook(assignment, assignment)
+        return self._notebooks[assignment]
+
+    def _cell_names(self, assignment: str) -> dict[str, str]:
+        notebook = self._notebook(assignment)
+        return {cell.id: cell.name for cell in [*notebook.grade_cells, *notebook.solution_cells]}
+
+    def marks(self, assignment: str) -> dict[str, dict[str, Mark]]:
+        """What is stored for an assignment: for each student, the mark of each cell by its grade_id."""
+        from sqlalchemy import select
+
+        api = self.api
+        found: dict[str, dict[str, Mark]] = {}
+        submitted = (
+            select(api.SubmittedNotebook.id, api.SubmittedAssignment.student_id)
+            .join(api.SubmittedAssignment, api.SubmittedAssignment.id == api.SubmittedNotebook.assignment_id)
+            .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+            .where(api.Assignment.name == assignment)
+            .subquery()
+        )
+        grade, comment = api.Grade, api.Comment
+        with self._plainly("read"):
+            grades = self.db.execute(
+                select(
+                    submitted.c.student_id, api.BaseCell.name, grade.max_score, grade.auto_score, grade.manual_score,
+                    grade.extra_credit, grade.needs_manual_grade,
+                ).join(grade, grade.notebook_id == submitted.c.id).join(api.BaseCell, api.BaseCell.id == grade.cell_id)
+            ).all()  # fmt: skip
+            comments = self.db.execute(
+                select(submitted.c.student_id, api.BaseCell.name, comment.manual_comment)
+                .join(comment, comment.notebook_id == submitted.c.id)
+                .join(api.BaseCell, api.BaseCell.id == comment.cell_id)
+                .where(comment.manual_comment.is_not(None))
+            ).all()
+            self.db.rollback()  # ends the reading transaction: other programs may write
+        for student, name, *rest in grades:
+            found.setdefault(student, {})[name] = Mark(*rest)
+        for student, name, words in comments:
+            mark = found.setdefault(student, {}).get(name, Mark())
+            found[student][name] = Mark(**{**vars(mark), "comment": words})
+        return found
+
+
+def _set_score(grade: Any, score: float | None, unchanged: bool) -> None:
+    settled = unchanged and grade.auto_score == score
+    grade.auto_score = score
+    # nbgrader's rule: no score of ours, or one that a human gave before, asks for a human.
+    if not settled:
+        grade.needs_manual_grade = score is None or grade.manual_score is not None
+
+
+def _total(grade: Any) -> float:
+    return Mark(
+        auto_score=grade.auto_score, manual_score=grade.manual_score, extra_credit=grade.extra_credit
+    ).score

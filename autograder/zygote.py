@@ -1,0 +1,207 @@
+"""The warm untrusted interpreter: imports torch once, forks for each run, and cleans up behind it.
+
+For each run it forks a guardian, which never executes learner's code: the guardian starts the learner's process,
+tells how it ended, adopts whatever that process leaves behind and kills all of it at the end.
+
+Forking after torch is safe under rules that `warm` keeps: one thread before the first operation, the lazy parts of
+the optimisers touched, everything frozen so that the collector does not copy shared pages, no accelerator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .sandbox import Limits, confine
+from .wire import Channel, WireError
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_MOST_DESCRIPTORS = 200
+
+
+def main(settings: dict) -> None:
+    """Warm up, then fork a guardian for each request until the trusted side hangs up."""
+    warm(settings["preload"])
+    control = socket.socket(fileno=settings["control"])
+    limits = Limits(**settings["limits"])
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
+    control.send(b"warm")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 64, _MOST_DESCRIPTORS)
+        if not message:
+            break
+        if os.fork() == 0:
+            _and_leave(guard, control, descriptors, limits, settings["scratch"])
+        for descriptor in descriptors:
+            os.close(descriptor)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    kill_descendants()
+
+
+def warm(preload: Iterable[str]) -> None:
+    """Import what notebooks import, so that each child finds it there."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports torch._dynamo, once
+    # More threads in a forked child would wait for ever; a learner who asks for them goes on with one.
+    torch.set_num_threads = torch.set_num_interop_threads = lambda *_: None
+    for name in ("matplotlib.pyplot", "dlcv.checking", *preload):
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def guard(control: socket.socket, descriptors: list[int], limits: Limits, scratch: str) -> None:
+    """Start the learner's process of one run, watch it, and leave nothing of it behind."""
+    control.close()
+    os.setsid()
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    trusted, talk, *others = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+    channel = Channel(trusted)
+    wake, bell = socket.socketpair()
+    for end in (wake, bell):
+        end.setblocking(False)
+    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    job = channel.receive(timeout=60.0)
+    folder = tempfile.mkdtemp(dir=scratch)
+    guardian = os.getpid()
+    student = os.fork()
+    if student == 0:
+        _and_leave(_learner, job, guardian, (trusted, wake, bell), talk, others, limits, folder)
+    for sock in (talk, *others):
+        sock.close()
+    try:
+        _watch(channel, wake, student)
+    finally:
+        kill_descendants()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watch(channel: Channel, wake: socket.socket, student: int) -> None:
+    """Report the end of the learner's process; return when the trusted side has no more use for this run."""
+    while True:
+        ready, _, _ = select.select([channel.socket, wake], [], [])
+        if wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                wake.recv(4096)
+            for pid, status in _reap():
+                if pid == student:
+                    channel.send_json(_how(status), timeout=5.0)
+        if channel.socket in ready:
+            try:
+                channel.receive(timeout=5.0)
+            except WireError:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(student, signal.SIGKILL)
+
+
+def _reap() -> list[tuple[int, int]]:
+    ended = []
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            ended.append((pid, status))
+    return ended
+
+
+def _how(status: int) -> dict:
+    return {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
+
+
+def _learner(
+    job: dict, guardian: int, not_its: tuple, talk: socket.socket, others: list, limits: Limits, folder: str
+):
+    """Become the learner's process: no descriptor but its own sockets, no environment but its own, limits."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guardian:  # it died before the line above
+        return
+    os.setsid()
+    for sock in not_its:
+        sock.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    os.close(nothing)
+    os.chdir(folder)
+    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"):
+        os.environ[name] = folder
+    tempfile.tempdir = None
+    sys.path.insert(0, "")
+    answers = dict(zip(job["exercises"], others, strict=True))
+    watches = _watches(job["chapter"], job["exercises"])
+    confine(limits)
+
+    from .student import run_notebook
+
+    run_notebook(job, Channel(talk, limits.message), answers, watches)
+
+
+def _watches(chapter: str, names: list[str]) -> dict:
+    from dlcv.checking import load_exercises
+
+    exercises = load_exercises(chapter)
+    return {name: exercises[name].watch for name in names}
+
+
+def _and_leave(work: Callable, *arguments: Any) -> None:
+    """Do `work` in a forked child and end it there, whatever happens: no handler of the parent may run."""
+    status = 1
+    try:
+        work(*arguments)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def kill_descendants() -> None:
+    """Kill all children, and what they leave behind as it is adopted, until nothing is left."""
+    while True:
+        children = _children()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    try:
+        with open(f"/proc/self/task/{own}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == own]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
