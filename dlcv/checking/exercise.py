@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,11 +142,42 @@ def _probe_name(probe: Callable | str) -> str:
 
 @dataclass(frozen=True)
 class Slip:
-    """A wrong answer that learners really give: its program, and the sentence that names the mistake."""
+    """A wrong answer that learners really give: its program, and the sentence that names the mistake.
+
+    `source` is the program's text as a learner would have it in a cell, under the name `_`.
+    """
 
     name: str
     diagnosis: str
     program: Callable
+    source: str = ""
+
+
+def edited(program: Callable, *edits: tuple[str, str]) -> tuple[Callable, str]:
+    """Return a variant of `program` and its source, made by replacing text that stands in it exactly once.
+
+    Most slips are one wrong line of an otherwise right program. Written as that line alone, the mistake can be
+    seen, and a slip cannot drift away from the program that it is a slip of.
+    """
+    source = source_of(program)
+    for old, new in edits:
+        if source.count(old) != 1:
+            found = source.count(old)
+            raise ValueError(f"the edit {old!r} must fit one place of {program.__name__}; it fits {found}")
+        source = source.replace(old, new)
+    namespace = dict(program.__globals__)
+    exec(compile(source, f"<edited {program.__name__}>", "exec"), namespace)
+    return namespace["_"], source
+
+
+def source_of(program: Callable) -> str:
+    """Return a function's source from its ``def`` on, under the name `_`; empty where Python does not have it."""
+    try:
+        lines = textwrap.dedent(inspect.getsource(program)).splitlines()
+    except (OSError, TypeError):
+        return ""
+    start = next((number for number, line in enumerate(lines) if line.startswith(("def ", "class "))), 0)
+    return re.sub(r"^(def|class) \w+", r"\1 _", "\n".join(lines[start:]), count=1) + "\n"
 
 
 @dataclass
@@ -184,10 +218,14 @@ class Exercise:
         """Decorate a wrong program, with its name and the sentence that a learner who wrote it should read."""
 
         def keep(program: Callable) -> Callable:
-            self.slips.append(Slip(name, diagnosis, program))
+            self.slips.append(Slip(name, diagnosis, program, source_of(program)))
             return program
 
         return keep
+
+    def slip_of(self, program: Callable, name: str, diagnosis: str, *edits: tuple[str, str]) -> None:
+        """Add a slip that is `program`, a right answer, with a few words replaced: see `edited`."""
+        self.slips.append(Slip(name, diagnosis, *edited(program, *edits)))
 
     def make_cases(self, seed: str = PUBLISHED_SEED) -> list[Case]:
         """Return the cases of one seed; more random ones when the seed is not the published one."""

@@ -102,7 +102,8 @@ EMPTY = pack(None)[8 + 4 :]
     "message",
     [
         b"", b"\x00" * 7, b"\xff" * 40, pickle.dumps([1, 2]), header(None), header({"tensor": "0"}, EMPTY),
-        header({"pickle": "x"}, EMPTY), header({"tensor": ["a"]}, EMPTY), header({"list": 3}, EMPTY), header([1], EMPTY),
+        header({"pickle": "x"}, EMPTY), header({"tensor": ["a"]}, EMPTY), header({"list": 3}, EMPTY),
+        header([1], EMPTY),
         header({"float": "1e999999x"}, EMPTY), header({"dict": [[{"list": []}, 1]]}, EMPTY),
         header({"expression": ["eval", "1"]}, EMPTY), (10**15).to_bytes(8, "little") + b"{}", header(1.5, EMPTY),
     ],

@@ -57,12 +57,7 @@ def make() -> Exercises:
                 draw.normal((draw.integer(2, 6),)), draw.normal((draw.integer(2, 4),)), draw.integer(1, 4)
             )
 
-    @painting.slip("overwrites", "Overlapping copies are added: `+=`.")
-    def _(x, weight, stride=1):
-        out = x.new_zeros((len(x) - 1) * stride + len(weight))
-        for i, value in enumerate(x):
-            out[i * stride : i * stride + len(weight)] = value * weight
-        return out
+    painting.slip_of(paint, "overwrites", "Overlapping copies are added: `+=`.", ("] += value", "] = value"))
 
     @painting.slip("flipped", "The filter is not flipped.")
     def _(x, weight, stride=1):
