@@ -20,6 +20,7 @@ c.GenerateAssignment.preprocessors = RELEASE
 c.Execute.timeout = 60  # seconds a cell
 
 # The kernels that nbgrader starts inherit these: they find dlcv and draw graded cases from the secret seed.
-paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, *(path for path in paths if path not in ("", ROOT))])
 os.environ.setdefault("DLCV_SEED", course.seed())
+os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+# nbgrader calls alembic by its name, which stands beside this interpreter also where no environment is activated.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])

@@ -21,8 +21,10 @@ class Copy:
     def __init__(self, root: Path):
         self.root = root
         for name in CODE:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, root / name)
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, root)
         (root / "course.toml").write_text(COURSE)
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
