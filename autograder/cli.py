@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,41 +108,73 @@ def new_chapter(name: str, title: str | None, number: int | None) -> None:
 # grading
 
 
+assignment_option = click.option(
+    "--assignment", required=True, help="Which assignment, for instance 01_transposed_convolution."
+)
+student_option = click.option(
+    "--student", "students", multiple=True, help="Only this student; may be repeated."
+)
+
+
 @main.command()
-@click.option("--assignment", required=True, help="Which assignment, for instance 01_transposed_convolution.")
-@click.option("--student", "students", multiple=True, help="Only this student; may be repeated.")
+@assignment_option
+@student_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a submission, one a line.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Submissions at the same time. Default: one a core.")
-@click.option("--unsafe", is_flag=True, help="Grade although no walls stand around learners' code.")
 @course_option
 def grade(
-    assignment: str,
-    students: tuple[str, ...],
-    as_json: bool,
-    jobs: int | None,
-    unsafe: bool,
-    folder: Path | None,
+    assignment: str, students: tuple[str, ...], as_json: bool, jobs: int | None, folder: Path | None
 ) -> None:
     """Grade the submissions of one assignment.
 
-    Reads submitted/<student>/<assignment>/*.ipynb; writes autograded notebooks, gradebook and feedback pages.
+    Reads submitted/<student>/<assignment>/*.ipynb; writes autograded notebooks, nbgrader's gradebook,
+    feedback pages and the class report. With --json, one line a submission as it is finished.
     """
     with plain_errors():
-        from .grade import grade as grade_all
+        from .commands import grade as run
 
-        results = grade_all(Course.open(folder), assignment, students=students or None, jobs=jobs)
-        if as_json:
-            for result in results:
-                click.echo(json.dumps(result.to_dict()))
+        run(Course.open(folder), assignment, students or None, jobs=jobs, as_json=as_json)
 
 
 @main.command()
-def demo() -> None:
+@assignment_option
+@student_option
+@course_option
+def feedback(assignment: str, students: tuple[str, ...], folder: Path | None) -> None:
+    """Write feedback pages again, after manual grading.
+
+    They hold the points and comments that the gradebook has now; nobody's code is run.
+    """
+    with plain_errors():
+        from .feedback import feedback as run
+
+        course = Course.open(folder)
+        pages = run(course, assignment, students or None)
+        click.echo(f"{len(pages)} pages under {shown(course, course.folder / 'feedback')}")
+
+
+@main.command()
+@assignment_option
+@course_option
+def report(assignment: str, folder: Path | None) -> None:
+    """Write the class report again, after manual grading."""
+    with plain_errors():
+        from .report import report as run
+
+        course = Course.open(folder)
+        click.echo(shown(course, run(course, assignment)))
+
+
+@main.command()
+@click.option(
+    "--keep", is_flag=True, help="Grade the class as it is in course/demo instead of making it anew."
+)
+def demo(keep: bool) -> None:
     """Grade a bundled class of sample submissions and show what an instructor sees."""
     with plain_errors():
         from .demo import main as run
 
-        run()
+        run(keep=keep)
 
 
 # shared by the commands

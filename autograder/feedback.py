@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from dlcv.checking import Verdict, load_exercises
 
-from .course import Chapter, Course, CourseError
+from .course import Course, CourseError
 from .gradebook import Book, Mark
 from .pictures import picture_html
 from .record import Essay, Result, read_records
@@ -38,7 +38,7 @@ def feedback(course: Course, assignment: str, students: Iterable[str] | None = N
         )
     with Book(course.db_url, course.name) as book:
         marks = book.marks(assignment)
-    titles = Titles.of(course, assignment)
+    titles = Titles.of(course, results[0].chapter)
     return [
         write(page_path(course, result), feedback_page(result, marks.get(result.student, {}), titles))
         for result in results
@@ -56,11 +56,11 @@ class Titles:
         self.course, self.chapter, self.exercises = course, chapter, exercises
 
     @classmethod
-    def of(cls, course: Course, assignment: str) -> Titles:
-        chapter: Chapter = course.chapter(assignment)
+    def of(cls, course: Course, chapter: str) -> Titles:
         course.make_importable()
-        exercises = load_exercises(chapter.name)
-        return cls(course.title, chapter.title, {name: exercises[name].title or name for name in exercises})
+        exercises = load_exercises(chapter)
+        names = {name: exercises[name].title or name for name in exercises}
+        return cls(course.title, course.chapter(chapter).title, names)
 
 
 def feedback_page(result: Result, marks: Mapping[str, Mark], titles: Titles) -> str:
@@ -78,6 +78,7 @@ def feedback_page(result: Result, marks: Mapping[str, Mark], titles: Titles) -> 
             result=result,
             rows=rows,
             total=sum(row["points"] for row in rows),
+            waiting=sum(row["max_points"] for row in rows if row["waiting"]),
             title=titles.chapter,
             course=titles.course,
             code_css=_code_css(),
@@ -104,7 +105,7 @@ def _row(
         "given_by_hand": by_hand,
         "cases": f"{verdict.passed} of {verdict.total} cases" if verdict.marks else "",
         "case": verdict.case,
-        "lines": [line for line in (verdict.message, *verdict.detail) if line],
+        "lines": [] if verdict.right else [line for line in (verdict.message, *verdict.detail) if line],
         "diagnosis": verdict.diagnosis,
         "hint": verdict.hint,
         "picture": picture_html(verdict.picture) if verdict.picture else "",
@@ -113,6 +114,7 @@ def _row(
         "open": verdict.kind not in ("right", "not attempted"),
         "comment": comment or "",
         "essay": False,
+        "waiting": False,
     }
 
 
@@ -127,6 +129,7 @@ def _essay_row(essay: Essay, mark: Mark | None) -> dict[str, Any]:
         "tone": "calm",
         "kind": kind,
         "points": mark.score,
+        "waiting": open_,
         "max_points": essay.max_points,
         "text": _words(essay.text),
         "comment": mark.comment or "",

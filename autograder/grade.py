@@ -171,7 +171,7 @@ class _Grader:
     ):
         self.course, self.release, self.judges, self.sandbox = course, release, judges, sandbox
         self.digests = digests
-        self.titles = Titles.of(course, release.assignment)
+        self.titles = Titles.of(course, release.chapter)
 
     @classmethod
     def prepare(cls, course: Course, release: Release, sandbox: Sandbox) -> _Grader:

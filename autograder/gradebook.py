@@ -212,6 +212,7 @@ class Book:
                 api.Grade(cell_id=cell.id, notebook=submitted)
             for cell in notebook.solution_cells:
                 api.Comment(cell_id=cell.id, notebook=submitted)
+        self.db.add(submitted)
         return submission, submitted
 
     def _notebook(self, assignment: str) -> Any:

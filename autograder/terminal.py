@@ -1,0 +1,79 @@
+"""What an instructor sees in the terminal: a progress bar while grading, then a table and a few lines."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .grade import Progress as Reporter
+from .record import Result
+
+__all__ = ["in_words", "progress_bar", "results_table", "summary"]
+
+MOST_NAMED = 2
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Reporter]:
+    """A bar that goes away when the work is done; yields what `grade` wants as `progress`."""
+    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
+        task = bar.add_task("warming up", total=None)
+
+        def advance(done: int, total: int, result: Result) -> None:
+            bar.update(task, completed=done, total=total, description=escape(result.student))
+
+        yield advance
+
+
+def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
+    """One line a student: points, what was found, what a human should look at."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("student", no_wrap=True)
+    table.add_column("points", justify="right", no_wrap=True)
+    table.add_column("what was found", overflow="fold")
+    for result in results:
+        points = f"{result.points:g} [dim]of {result.max_points:g}[/dim]"
+        found = escape(in_words(result))
+        flags = [
+            flag for flag in result.flags if not flag.startswith("essay to grade") and flag != result.problem
+        ]
+        found += "".join(f"\n[yellow]{escape(flag)}[/yellow]" for flag in flags)
+        table.add_row(escape(result.student), points, found)
+    return table
+
+
+def in_words(result: Result) -> str:
+    """What was found, in a line: ``conv_transpose1d: slip (filter flipped)``."""
+    if result.problem:
+        return result.problem
+    wrong = [verdict for verdict in result.verdicts.values() if not verdict.right]
+    if not wrong:
+        return "everything right"
+    if all(verdict.kind == "not attempted" for verdict in result.verdicts.values()):
+        return "nothing attempted"
+    named = [
+        f"{verdict.exercise}: {verdict.kind}"
+        + (f" ({verdict.slip})" if verdict.slip else f", {verdict.message}")
+        for verdict in wrong[:MOST_NAMED]
+    ]
+    more = len(wrong) - MOST_NAMED
+    return "; ".join(named) + (f"; and {more} more" if more > 0 else "")
+
+
+def summary(results: Sequence[Result]) -> str:
+    """The line under the table: mean, and how many a human should look at."""
+    if not results:
+        return "nothing graded"
+    mean = statistics.fmean(result.points for result in results)
+    essays = sum(flag.startswith("essay to grade") for result in results for flag in result.flags)
+    waiting = sum(any(not flag.startswith("essay to grade") for flag in result.flags) for result in results)
+    whole = max(result.max_points for result in results)
+    return f"{len(results)} graded · mean {mean:.1f} of {whole:g} · {waiting} need a human · {essays} essays to grade"
