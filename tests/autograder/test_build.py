@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import doctest
 import io
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -447,6 +448,12 @@ def test_running_a_notebook_skips_nothing_and_names_the_error(tmp_path):
     assert [cell.outputs[0].output_type for cell in ran.cells] == ["execute_result", "error"]
     with pytest.raises(CourseError, match="does not run to its end"):
         figures.run_notebook(notebook, tmp_path)
+
+
+def test_the_contributors_page_explains_every_role():
+    page = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for role in (*source.CODE_ROLES, *source.MARKDOWN_ROLES):
+        assert role == "prose" or f"`{role}`" in page
 
 
 @pytest.mark.parametrize("module", [source, wording])
