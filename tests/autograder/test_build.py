@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import doctest
 import io
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from autograder import build, figures, source, wording
+from autograder.cli import main
 from autograder.course import Course, CourseError
 
 SOURCE = '''\
@@ -395,6 +398,34 @@ def test_a_chapter_without_exercises_is_named(trial, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(CourseError, match=r"dlcv.doubling is missing; it defines the exercises"):
         build.exercises_of(trial.chapter)
+
+
+# the command
+
+
+def test_the_command_builds_and_checks(trial, monkeypatch):
+    def run(*arguments):
+        return CliRunner().invoke(main, arguments)
+
+    monkeypatch.chdir(trial.course.root)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    trial.build()
+    stale = "is not what its source gives; run: python -m autograder build 04_doubling"
+    assert stale in run("build", "--check").output
+    assert run("build").output.splitlines()[0] == "notebooks/04_doubling/04_doubling.ipynb"
+    assert run("build", "--check", "doubling").output == "1 notebooks equal their sources\n"
+    trial.edit(' name="setup"', "")
+    trial.course.solution(trial.chapter).write_text(trial.text)
+    failed = run("build")
+    assert (failed.exit_code, type(failed.exception)) == (1, SystemExit)
+    assert failed.output.startswith("Error: 04_doubling.py, line 5, setup cell: has no name")
+
+
+def test_the_command_starts_a_chapter(trial, monkeypatch):
+    monkeypatch.chdir(trial.course.root)
+    done = CliRunner().invoke(main, ["new-chapter", "halving"])
+    assert done.output.startswith("Chapter 05_halving is listed in course.toml.")
+    assert CliRunner().invoke(main, ["new-chapter", "halving"]).exit_code == 1
 
 
 # figures
