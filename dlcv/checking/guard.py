@@ -169,6 +169,8 @@ class Watch:
     groups: tuple[Forbidden, ...] = ()
     numpy: bool = False
     allowed: frozenset[str] = frozenset()
+    # Names of functions, (module, name) of Python functions and operators that were looked at and are in no group.
+    harmless: set = field(default_factory=set, compare=False, repr=False)
 
     @functools.cached_property
     def numpy_names(self) -> tuple[str, ...]:
@@ -235,26 +237,32 @@ class Guard:
             self.violations.append(Violation(call, group.name, line))
 
     def _profile(self, frame: types.FrameType, event: str, argument: Any) -> None:
+        # Called at every call and return, so what is known to be harmless leaves by the first line.
         if event == "call":
-            self._entered(frame)
+            key = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+            if key not in self.watch.harmless:
+                self._entered(frame, *key)
         elif event == "c_call":
-            self._called(frame, argument)
+            if argument.__name__ not in self.watch.harmless:
+                self._called(frame, argument)
         elif event == "return" and frame is self._quiet:
             self._quiet = None
 
-    def _entered(self, frame: types.FrameType) -> None:
-        module = frame.f_globals.get("__name__") or ""
-        name = frame.f_code.co_name
-        package = module.partition(".")[0]
+    def _entered(self, frame: types.FrameType, module: str | None, name: str) -> None:
+        package = (module or "").partition(".")[0]
         if package == "dlcv":
             self._entered_dlcv(frame, module, name)
-        elif package in _WATCHED_PACKAGES:
-            if (group := self.watch.by_name(name)) and _is_module_level(frame):
+        elif package not in _WATCHED_PACKAGES:
+            self.watch.harmless.add((module, name))
+        elif group := self.watch.by_name(name):
+            if _is_module_level(frame):
                 self.note(f"{package}.{name}", group, learner_line(frame))
-            elif not self.watch.numpy and name in ("__array__", "from_numpy") and package == "torch":
-                self.note("numpy", NUMPY, learner_line(frame))
-            elif name == "_disable_current_modes":
-                self.note(name, ESCAPE, learner_line(frame))
+        elif not self.watch.numpy and name in ("__array__", "from_numpy") and package == "torch":
+            self.note("numpy", NUMPY, learner_line(frame))
+        elif name == "_disable_current_modes":
+            self.note(name, ESCAPE, learner_line(frame))
+        else:
+            self.watch.harmless.add((module, name))
 
     def _entered_dlcv(self, frame: types.FrameType, module: str, name: str) -> None:
         if self._quiet is not None or module.startswith(_FREE_DLCV) or name.startswith("<"):
@@ -266,13 +274,18 @@ class Guard:
             self.note(f"{chapter}.{name}", REFERENCE, learner_line(frame))
 
     def _called(self, frame: types.FrameType, function: Any) -> None:
-        name = getattr(function, "__name__", "")
-        if name in _ESCAPES and _is_learners(frame.f_code.co_filename):
-            self.note(name, ESCAPE, learner_line(frame))
-        elif name == "numpy" and not self.watch.numpy and isinstance(function.__self__, torch.Tensor):
-            self.note("Tensor.numpy", NUMPY, learner_line(frame))
-        elif (group := self.watch.by_name(name)) and (package := _package_of(function)):
-            self.note(f"{package}.{name}", group, learner_line(frame))
+        name = function.__name__
+        if name in _ESCAPES:
+            if _is_learners(frame.f_code.co_filename):
+                self.note(name, ESCAPE, learner_line(frame))
+        elif name == "numpy":
+            if not self.watch.numpy and isinstance(function.__self__, torch.Tensor):
+                self.note("Tensor.numpy", NUMPY, learner_line(frame))
+        elif group := self.watch.by_name(name):
+            if package := _package_of(function):
+                self.note(f"{package}.{name}", group, learner_line(frame))
+        else:
+            self.watch.harmless.add(name)
 
     def _scan_globals(self, answer: Any) -> None:
         """Find forbidden numpy objects under another name (``mm = np.matmul``), which the wrapping would miss."""
@@ -297,14 +310,19 @@ class _Operators(TorchDispatchMode):
     def __torch_dispatch__(
         self, operator: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        namespace, _, rest = str(operator._schema.name).partition("::")
-        if self.guard._quiet is None:
-            overload = f"{rest}.{operator._overloadname}"
-            if group := self.guard.watch.by_operator(overload):
-                frame = _learner_frame(sys._getframe(1))
-                if frame is not None:  # else it is autograd or the probe itself
-                    self.guard.note(f"torch.ops.{namespace}.{rest}", group, frame.f_lineno)
+        if operator._name not in self.guard.watch.harmless:
+            self._look_at(operator)
         return operator(*args, **(kwargs or {}))
+
+    def _look_at(self, operator: Any) -> None:
+        namespace, _, name = operator._schema.name.partition("::")
+        group = self.guard.watch.by_operator(f"{name}.{operator._overloadname}")
+        if group is None:
+            self.guard.watch.harmless.add(operator._name)
+        elif (
+            frame := _learner_frame(sys._getframe(2))
+        ) is not None:  # else it is autograd or the probe itself
+            self.guard.note(f"torch.ops.{namespace}.{name}", group, frame.f_lineno)
 
 
 @contextmanager
