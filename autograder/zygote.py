@@ -39,7 +39,10 @@ def main(settings: dict) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
     control.send(b"warm")
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 64, _MOST_DESCRIPTORS)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(control, 64, _MOST_DESCRIPTORS)
+        except ConnectionError:
+            break
         if not message:
             break
         if os.fork() == 0:

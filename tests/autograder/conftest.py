@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -53,3 +54,121 @@ def new_chapter(copy_of_repository) -> Copy:
     copy.run("autograder", "figures", "contrast")
     copy.run("autograder", "build", "contrast")
     return copy
+
+
+# a course folder whose one notebook holds two exercises of chapter 01, an essay and cells that grading skips
+
+ASSIGNMENT = "01_transposed_convolution"
+ANSWERS = {
+    "conv_transpose1d": """\
+def conv_transpose1d(x, weight, stride=1):
+    canvas = torch.zeros((len(x) - 1) * stride + len(weight))
+    for i in range(len(x)):
+        canvas[i * stride : i * stride + len(weight)] += x[i] * weight
+    return canvas
+""",
+    "output_size": """\
+def output_size(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
+    return (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1
+""",
+    "why": "Transposing swaps the roles of input and output.",
+}
+
+
+class SmallCourse:
+    """A course in a temporary folder. `submit` hands in a notebook, `answered` is a right one."""
+
+    assignment = ASSIGNMENT
+
+    def __init__(self, folder: Path):
+        from autograder.build import student_notebook, text_of
+        from autograder.course import Course
+
+        self.course = Course(ROOT, folder)
+        source = _small_source()
+        for place, notebook in (("source", source), ("release", student_notebook(source))):
+            path = folder / place / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+            path.parent.mkdir(parents=True)
+            path.write_text(text_of(notebook))
+
+    @property
+    def release(self):
+        from autograder.release import read_release
+
+        return read_release(self.course.release(ASSIGNMENT) / f"{ASSIGNMENT}.ipynb")
+
+    def empty(self) -> dict:
+        return json.loads((self.course.release(ASSIGNMENT) / f"{ASSIGNMENT}.ipynb").read_text())
+
+    def answered(self, **other: str) -> dict:
+        """A right submission, or one with another source in some of its cells."""
+        notebook = self.empty()
+        for name, source in {**ANSWERS, **other}.items():
+            self.cell(notebook, name)["source"] = source
+        return notebook
+
+    @staticmethod
+    def cell(notebook: dict, id: str) -> dict:
+        (found,) = [cell for cell in notebook["cells"] if cell.get("id") == id]
+        return found
+
+    def submit(self, student: str, notebook: dict | str | bytes, name: str = f"{ASSIGNMENT}.ipynb") -> Path:
+        path = self.course.submitted(student, ASSIGNMENT) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(notebook) if isinstance(notebook, dict) else notebook
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+
+def _small_source():
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+    def graded(name: str, kind: str, points: float | None = None) -> dict:
+        id = f"test-{name}" if kind == "test" else name
+        nbgrader = {"schema_version": 3, "grade_id": id, "grade": kind != "solution", "task": False}
+        nbgrader |= {"solution": kind != "test", "locked": kind == "test"} | (
+            {"points": points} if points else {}
+        )
+        return {"id": id, "metadata": {"dlcv": {"role": kind, "name": name}, "nbgrader": nbgrader}}
+
+    def shown(name: str, role: str) -> dict:
+        return {"id": name, "metadata": {"dlcv": {"role": role, "name": name}}}
+
+    cells = [
+        new_markdown_cell("# A small notebook", id="title"),
+        new_code_cell(
+            "import torch\n\nfrom dlcv.transposed_convolution.exercises import check",
+            **shown("setup", "setup"),
+        ),
+    ]
+    for name, points in (("conv_transpose1d", 2), ("output_size", 2)):
+        head, *body = ANSWERS[name].rstrip().split("\n")
+        solution = "\n".join([head, "    ### BEGIN SOLUTION", *body, "    ### END SOLUTION"])
+        test = f'check("{name}", {name})\n### BEGIN HIDDEN TESTS\ncheck.grade("{name}", {name})\n### END HIDDEN TESTS'
+        cells += [
+            new_markdown_cell(f"## Exercise: {name}", id=f"section-{name}"),
+            new_code_cell(solution, **graded(name, "solution")),
+            new_code_cell(test, **graded(name, "test", points)),
+        ]
+    question = "Why transposed?\n\n<!-- BEGIN SOLUTION -->\nBecause.\n<!-- END SOLUTION -->"
+    cells += [
+        new_code_cell("raise RuntimeError('a figure was drawn in grading')", **shown("figure", "figure")),
+        new_code_cell("raise RuntimeError('grading trained')", **shown("experiment", "experiment")),
+        new_markdown_cell(question, **graded("why", "essay", 3)),
+    ]
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    metadata["dlcv"] = {"chapter": "transposed_convolution"}
+    notebook = new_notebook(cells=cells, metadata=metadata)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+@pytest.fixture
+def small_course(tmp_path) -> SmallCourse:
+    return SmallCourse(tmp_path / "course")
+
+
+@pytest.fixture(scope="module")
+def small_class(tmp_path_factory) -> SmallCourse:
+    """The same, shared by the tests of one file."""
+    return SmallCourse(tmp_path_factory.mktemp("small") / "course")
