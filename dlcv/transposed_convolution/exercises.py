@@ -1,6 +1,6 @@
 """What chapter 01 asks: cases, forbidden calls, and the slips that learners really make.
 
-A slip is written as a learner would write it, whole and on its own.
+Under most exercises stands one right answer in plain steps; a slip is that answer with a line gone wrong.
 """
 
 from __future__ import annotations
@@ -51,66 +51,53 @@ def _(draw):
         yield Case(x, weight, stride=draw.integer(1, 4), words="random numbers, sizes and stride")
 
 
-@paint_1d.slip(
-    "overlaps overwritten",
-    "Where two copies meet, you keep the later one and lose the earlier. Copies add up: use `+=` instead of "
-    "`=`.",
-)
-def _(x, weight, stride=1):
-    canvas = torch.zeros((len(x) - 1) * stride + len(weight))
-    for i in range(len(x)):
-        canvas[i * stride : i * stride + len(weight)] = x[i] * weight
-    return canvas
-
-
-@paint_1d.slip(
-    "filter flipped",
-    "You paint the filter back to front. Painting takes the filter as it is: its first number lands on the "
-    "copy's first pixel. (A flip belongs to the other view, where the filter slides over spread-out "
-    "pixels.)",
-)
-def _(x, weight, stride=1):
+def painted_row(x, weight, stride=1):
     canvas = torch.zeros((len(x) - 1) * stride + len(weight))
     for i in range(len(x)):
         for k in range(len(weight)):
-            canvas[i * stride + k] += x[i] * weight[len(weight) - 1 - k]
+            canvas[i * stride + k] += x[i] * weight[k]
     return canvas
 
 
-@paint_1d.slip(
+paint_1d.slip_of(
+    painted_row,
+    "overlaps overwritten",
+    "Where two copies meet, you keep the later one and lose the earlier. Copies add up: use `+=` instead of "
+    "`=`.",
+    ("+=", "="),
+)
+paint_1d.slip_of(
+    painted_row,
+    "filter flipped",
+    "You paint the filter back to front. Painting takes the filter as it is: its first number lands on the "
+    "copy's first pixel. (A flip belongs to the other view, where the filter slides over spread-out pixels.)",
+    ("weight[k]", "weight[len(weight) - 1 - k]"),
+)
+paint_1d.slip_of(
+    painted_row,
     "stride forgotten",
     "Your copies start one pixel apart whatever the stride. The stride counts output pixels: start copy `i` "
     "at `i * stride`, and make the canvas long enough for the last one.",
+    ("(len(x) - 1) * stride", "len(x) - 1"),
+    ("i * stride", "i"),
 )
-def _(x, weight, stride=1):
-    canvas = torch.zeros(len(x) + len(weight) - 1)
-    for i in range(len(x)):
-        canvas[i : i + len(weight)] += x[i] * weight
-    return canvas
-
-
-@paint_1d.slip(
+paint_1d.slip_of(
+    painted_row,
     "canvas too long",
     "Your canvas has room for a stride after the last copy. Between n copies there are n - 1 steps: "
     "`(len(x) - 1) * stride + len(weight)` pixels.",
+    ("(len(x) - 1) * stride", "len(x) * stride"),
 )
-def _(x, weight, stride=1):
-    canvas = torch.zeros(len(x) * stride + len(weight))
-    for i in range(len(x)):
-        canvas[i * stride : i * stride + len(weight)] += x[i] * weight
-    return canvas
 
 
 @paint_1d.slip(
     "plain convolution",
     "You slide the filter over the input and take dot products, so the output shrinks: that is the plain "
-    "convolution. Turn it round: each input number scales a copy of the filter, and the copies are added "
-    "up.",
+    "convolution. Turn it round: each input number scales a copy of the filter, and the copies are added up.",
 )
 def _(x, weight, stride=1):
-    size = max((len(x) - len(weight)) // stride + 1, 0)
-    out = torch.zeros(size)
-    for o in range(size):
+    out = torch.zeros(max((len(x) - len(weight)) // stride + 1, 0))
+    for o in range(len(out)):
         for k in range(len(weight)):
             out[o] += x[o * stride + k] * weight[k]
     return out
@@ -158,6 +145,12 @@ def _(draw):
         yield Case(*arguments, dilation=draw.integer(1, 3), words="random arguments")
 
 
+def counted(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
+    start = (size - 1) * stride
+    span = dilation * (kernel_size - 1) + 1
+    return start + span - 2 * padding + output_padding
+
+
 @size.slip(
     "size of a plain convolution",
     "This is the size after a plain convolution, which shrinks. Solve that formula for its input size, or "
@@ -167,46 +160,39 @@ def _(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
     return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
 
 
-@size.slip(
+size.slip_of(
+    counted,
     "padding added",
     "You add the padding. It is the padding of the convolution that is being transposed: that one adds "
     "zeros, so this one trims pixels. Take it away, once at each end.",
+    ("- 2 * padding", "+ 2 * padding"),
 )
-def _(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
-    return (size - 1) * stride + dilation * (kernel_size - 1) + 1 + 2 * padding + output_padding
-
-
-@size.slip(
-    "trims one end", "You take the padding away once. It is trimmed from both ends: take it away twice."
+size.slip_of(
+    counted,
+    "trims one end",
+    "You take the padding away once. It is trimmed from both ends: take it away twice.",
+    ("- 2 * padding", "- padding"),
 )
-def _(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
-    return (size - 1) * stride + dilation * (kernel_size - 1) + 1 - padding + output_padding
-
-
-@size.slip(
+size.slip_of(
+    counted,
     "output padding at both ends",
     "You add the output padding twice. It grows the far end only: add it once.",
+    ("+ output_padding", "+ 2 * output_padding"),
 )
-def _(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
-    return (size - 1) * stride + dilation * (kernel_size - 1) + 1 - 2 * padding + 2 * output_padding
-
-
-@size.slip(
+size.slip_of(
+    counted,
     "one step too many",
-    "You count a step of the stride for every pixel. Between n copies there are n - 1 steps: `(size - 1) * "
-    "stride`.",
+    "You count a step of the stride for every pixel. Between n copies there are n - 1 steps: "
+    "`(size - 1) * stride`.",
+    ("(size - 1) * stride", "size * stride"),
 )
-def _(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
-    return size * stride + dilation * (kernel_size - 1) + 1 - 2 * padding + output_padding
-
-
-@size.slip(
+size.slip_of(
+    counted,
     "dilation forgotten",
     "You count the filter's numbers, not the pixels it spans. With dilation its numbers lie apart: it spans "
     "`dilation * (kernel_size - 1) + 1` pixels.",
+    ("dilation * (kernel_size - 1) + 1", "kernel_size"),
 )
-def _(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
-    return (size - 1) * stride + kernel_size - 2 * padding + output_padding
 
 
 # ------------------------------------------------------------------- derivation · size from size
@@ -351,89 +337,63 @@ def _(draw):
         )
 
 
-@paint_2d.slip(
-    "overlaps overwritten",
-    "Where copies meet, you keep the latest and lose the others. Copies add up: use `+=` instead of `=`.",
-)
-def _(x, weight, stride=1, padding=0):
+def painted_plane(x, weight, stride=1, padding=0):
     (h, w), (kh, kw) = x.shape, weight.shape
     canvas = torch.zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
     for i in range(h):
         for j in range(w):
-            canvas[i * stride : i * stride + kh, j * stride : j * stride + kw] = x[i, j] * weight
-    return canvas[padding : canvas.shape[0] - padding, padding : canvas.shape[1] - padding]
+            canvas[i * stride : i * stride + kh, j * stride : j * stride + kw] += x[i, j] * weight
+    height, width = canvas.shape
+    return canvas[padding : height - padding, padding : width - padding]
 
 
-@paint_2d.slip(
+paint_2d.slip_of(
+    painted_plane,
+    "overlaps overwritten",
+    "Where copies meet, you keep the latest and lose the others. Copies add up: use `+=` instead of `=`.",
+    ("+=", "="),
+)
+paint_2d.slip_of(
+    painted_plane,
     "filter flipped",
     "You paint the filter turned by half a circle. Painting takes it as it is: its top left number lands on "
     "the copy's top left pixel.",
+    ("x[i, j] * weight", "x[i, j] * weight.flip(0, 1)"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    canvas = torch.zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
-    for i in range(h):
-        for j in range(w):
-            canvas[i * stride : i * stride + kh, j * stride : j * stride + kw] += x[i, j] * weight.flip(
-                (0, 1)
-            )
-    return canvas[padding : canvas.shape[0] - padding, padding : canvas.shape[1] - padding]
-
-
-@paint_2d.slip(
+paint_2d.slip_of(
+    painted_plane,
     "padding added",
     "You surround the result with zeros. Padding of a transposed convolution trims: cut `padding` rows and "
     "columns off each side of the painted canvas.",
+    (
+        "canvas[padding : height - padding, padding : width - padding]",
+        "torch.nn.functional.pad(canvas, [padding] * 4)",
+    ),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    canvas = torch.zeros((h - 1) * stride + kh + 2 * padding, (w - 1) * stride + kw + 2 * padding)
-    for i in range(h):
-        for j in range(w):
-            top, left = i * stride + padding, j * stride + padding
-            canvas[top : top + kh, left : left + kw] += x[i, j] * weight
-    return canvas
-
-
-@paint_2d.slip(
+paint_2d.slip_of(
+    painted_plane,
     "trims one side",
     "You trim at the top and at the left only. Padding is cut off all four sides.",
+    ("canvas[padding : height - padding, padding : width - padding]", "canvas[padding:, padding:]"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    canvas = torch.zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
-    for i in range(h):
-        for j in range(w):
-            canvas[i * stride : i * stride + kh, j * stride : j * stride + kw] += x[i, j] * weight
-    return canvas[padding:, padding:]
-
-
-@paint_2d.slip(
+paint_2d.slip_of(
+    painted_plane,
     "padding ignored",
     "You return the whole painted canvas. Cut `padding` rows and columns off each side.",
+    ("canvas[padding : height - padding, padding : width - padding]", "canvas"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    canvas = torch.zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
-    for i in range(h):
-        for j in range(w):
-            canvas[i * stride : i * stride + kh, j * stride : j * stride + kw] += x[i, j] * weight
-    return canvas
-
-
-@paint_2d.slip(
-    "input padded",
+paint_2d.slip_of(
+    painted_plane,
+    "input trimmed",
     "You trim the input before painting. Padding counts output pixels: paint with the whole input, then cut "
     "the canvas.",
+    ("    (h, w)", "    x = x[padding : x.shape[0] - padding, padding : x.shape[1] - padding]\n    (h, w)"),
+    (
+        "torch.zeros((h - 1) * stride + kh, (w - 1) * stride + kw)",
+        "torch.zeros(max(h - 1, 0) * stride + kh, max(w - 1, 0) * stride + kw)",
+    ),
+    ("canvas[padding : height - padding, padding : width - padding]", "canvas"),
 )
-def _(x, weight, stride=1, padding=0):
-    x = x[padding : x.shape[0] - padding, padding : x.shape[1] - padding]
-    (h, w), (kh, kw) = x.shape, weight.shape
-    canvas = torch.zeros(max(h - 1, 0) * stride + kh, max(w - 1, 0) * stride + kw)
-    for i in range(h):
-        for j in range(w):
-            canvas[i * stride : i * stride + kh, j * stride : j * stride + kw] += x[i, j] * weight
-    return canvas
 
 
 # ------------------------------------------------------------------------- 4 · matrix of a convolution
@@ -482,114 +442,58 @@ def _(draw):
         )
 
 
-@matrix.slip(
+def written_out(weight, input_shape, stride=1, padding=0):
+    rows = 0 if weight.dim() == 1 else padding  # a vector is an image with a single row
+    h, w = input_shape if weight.dim() == 2 else (1, *input_shape)
+    weight = weight if weight.dim() == 2 else weight[None]
+    kh, kw = weight.shape
+    oh, ow = (h + 2 * rows - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1
+    matrix = torch.zeros(oh * ow, h * w)
+    for a in range(oh):
+        for b in range(ow):
+            for k in range(kh):
+                for l in range(kw):
+                    i, j = a * stride + k - rows, b * stride + l - padding
+                    if 0 <= i < h and 0 <= j < w:
+                        matrix[a * ow + b, i * w + j] = weight[k, l]
+    return matrix
+
+
+matrix.slip_of(
+    written_out,
     "already transposed",
     "You return the transpose: outputs must be rows and inputs columns. The transposed convolution comes "
     "after, as X.T.",
+    ("return matrix", "return matrix.T"),
 )
-def _(weight, input_shape, stride=1, padding=0):
-    weight = weight if weight.dim() == 2 else weight[None]
-    h, w = input_shape if len(input_shape) == 2 else (1, *input_shape)
-    kh, kw = weight.shape
-    py = padding if len(input_shape) == 2 else 0
-    oh, ow = (h + 2 * py - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1
-    matrix = torch.zeros(h * w, oh * ow)
-    for a in range(oh):
-        for b in range(ow):
-            for k in range(kh):
-                for l in range(kw):
-                    i, j = a * stride + k - py, b * stride + l - padding
-                    if 0 <= i < h and 0 <= j < w:
-                        matrix[i * w + j, a * ow + b] = weight[k, l]
-    return matrix
-
-
-@matrix.slip(
+matrix.slip_of(
+    written_out,
     "filter flipped",
     "You write the filter back to front. Deep learning's convolution does not flip: the filter's first "
     "number stands on the first pixel of its window.",
+    ("weight[k, l]", "weight[kh - 1 - k, kw - 1 - l]"),
 )
-def _(weight, input_shape, stride=1, padding=0):
-    weight = weight.flip(0)[None] if weight.dim() == 1 else weight.flip((0, 1))
-    h, w = input_shape if len(input_shape) == 2 else (1, *input_shape)
-    kh, kw = weight.shape
-    py = padding if len(input_shape) == 2 else 0
-    oh, ow = (h + 2 * py - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1
-    matrix = torch.zeros(oh * ow, h * w)
-    for a in range(oh):
-        for b in range(ow):
-            for k in range(kh):
-                for l in range(kw):
-                    i, j = a * stride + k - py, b * stride + l - padding
-                    if 0 <= i < h and 0 <= j < w:
-                        matrix[a * ow + b, i * w + j] = weight[k, l]
-    return matrix
-
-
-@matrix.slip(
+matrix.slip_of(
+    written_out,
     "padded columns kept",
     "You keep a column for every padded zero. The matrix acts on the input alone: shift the columns by the "
     "padding and drop those outside.",
+    ("    kh, kw", "    h, w, rows, padding = h + 2 * rows, w + 2 * padding, 0, 0\n    kh, kw"),
 )
-def _(weight, input_shape, stride=1, padding=0):
-    weight = weight if weight.dim() == 2 else weight[None]
-    h, w = input_shape if len(input_shape) == 2 else (1, *input_shape)
-    h, w = h + 2 * padding * (len(input_shape) == 2), w + 2 * padding
-    kh, kw = weight.shape
-    oh, ow = (h - kh) // stride + 1, (w - kw) // stride + 1
-    matrix = torch.zeros(oh * ow, h * w)
-    for a in range(oh):
-        for b in range(ow):
-            for k in range(kh):
-                for l in range(kw):
-                    matrix[a * ow + b, (a * stride + k) * w + b * stride + l] = weight[k, l]
-    return matrix
-
-
-@matrix.slip(
+matrix.slip_of(
+    written_out,
     "stride ignored",
     "Each row of your matrix moves the filter by one pixel, whatever the stride. Move it by `stride` input "
     "pixels a row, which leaves fewer rows.",
+    ("    kh, kw", "    stride = 1\n    kh, kw"),
 )
-def _(weight, input_shape, stride=1, padding=0):
-    weight = weight if weight.dim() == 2 else weight[None]
-    h, w = input_shape if len(input_shape) == 2 else (1, *input_shape)
-    kh, kw = weight.shape
-    py = padding if len(input_shape) == 2 else 0
-    oh, ow = h + 2 * py - kh + 1, w + 2 * padding - kw + 1
-    matrix = torch.zeros(oh * ow, h * w)
-    for a in range(oh):
-        for b in range(ow):
-            for k in range(kh):
-                for l in range(kw):
-                    i, j = a + k - py, b + l - padding
-                    if 0 <= i < h and 0 <= j < w:
-                        matrix[a * ow + b, i * w + j] = weight[k, l]
-    return matrix
-
-
-@matrix.slip(
+matrix.slip_of(
+    written_out,
     "image width forgotten",
     "You lay the filter's rows end to end. In an image read row by row, one row down is `width` columns "
     "further: pixel (i, j) is column `i * width + j`.",
+    ("matrix[a * ow + b, i * w + j]", "matrix[a * ow + b, (i - k) * w + (j - l) + k * kw + l]"),
 )
-def _(weight, input_shape, stride=1, padding=0):
-    weight = weight if weight.dim() == 2 else weight[None]
-    h, w = input_shape if len(input_shape) == 2 else (1, *input_shape)
-    kh, kw = weight.shape
-    py = padding if len(input_shape) == 2 else 0
-    oh, ow = (h + 2 * py - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1
-    matrix = torch.zeros(oh * ow, h * w)
-    for a in range(oh):
-        for b in range(ow):
-            for k in range(kh):
-                for l in range(kw):
-                    i, j = a * stride + k - py, b * stride + l - padding
-                    if 0 <= i < h and 0 <= j < w:
-                        matrix[a * ow + b, (a * stride - py) * w + b * stride - padding + k * kw + l] = (
-                            weight[k, l]
-                        )
-    return matrix
 
 
 # ------------------------------------------------------------------- derivation · adjoint identity
@@ -712,115 +616,64 @@ def _(draw):
         )
 
 
-@zeros_between.slip(
+def spread_and_slid(x, weight, stride=1, padding=0):
+    (h, w), (kh, kw) = x.shape, weight.shape
+    top, left = kh - 1 - padding, kw - 1 - padding
+    spread = torch.zeros((h - 1) * stride + 1 + 2 * top, (w - 1) * stride + 1 + 2 * left)
+    for i in range(h):
+        for j in range(w):
+            spread[top + i * stride, left + j * stride] = x[i, j]
+    taps = weight.flip(0, 1)
+    out = torch.zeros(max(len(spread) - kh + 1, 0), max(spread.shape[1] - kw + 1, 0))
+    for a in range(out.shape[0]):
+        for b in range(out.shape[1]):
+            out[a, b] = (spread[a : a + kh, b : b + kw] * taps).sum()
+    return out
+
+
+zeros_between.slip_of(
+    spread_and_slid,
     "not flipped",
     "You slide the filter as it is. Each output pixel meets the filter back to front: flip it along both "
     "axes.",
+    ("weight.flip(0, 1)", "weight"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    top, left = kh - 1 - padding, kw - 1 - padding
-    spread = torch.zeros((h - 1) * stride + 1 + 2 * top, (w - 1) * stride + 1 + 2 * left)
-    for i in range(h):
-        for j in range(w):
-            spread[top + i * stride, left + j * stride] = x[i, j]
-    out = torch.zeros(spread.shape[0] - kh + 1, spread.shape[1] - kw + 1)
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            out[a, b] = (spread[a : a + kh, b : b + kw] * weight).sum()
-    return out
-
-
-@zeros_between.slip(
+zeros_between.slip_of(
+    spread_and_slid,
     "flipped along one axis",
     "You flip the filter's rows but not its columns. Flip both axes: a turn by half a circle.",
+    ("weight.flip(0, 1)", "weight.flip(0)"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    top, left = kh - 1 - padding, kw - 1 - padding
-    spread = torch.zeros((h - 1) * stride + 1 + 2 * top, (w - 1) * stride + 1 + 2 * left)
-    for i in range(h):
-        for j in range(w):
-            spread[top + i * stride, left + j * stride] = x[i, j]
-    out = torch.zeros(spread.shape[0] - kh + 1, spread.shape[1] - kw + 1)
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            out[a, b] = (spread[a : a + kh, b : b + kw] * weight.flip(0)).sum()
-    return out
-
-
-@zeros_between.slip(
+zeros_between.slip_of(
+    spread_and_slid,
     "transposed instead of flipped",
     "You exchange the filter's rows and columns. Flipping turns it by half a circle: `weight.flip(0, 1)`.",
+    ("    (h, w)", "    weight = weight.T\n    (h, w)"),
+    ("weight.flip(0, 1)", "weight"),
 )
-def _(x, weight, stride=1, padding=0):
-    weight = weight.T
-    (h, w), (kh, kw) = x.shape, weight.shape
-    top, left = kh - 1 - padding, kw - 1 - padding
-    spread = torch.zeros((h - 1) * stride + 1 + 2 * top, (w - 1) * stride + 1 + 2 * left)
-    for i in range(h):
-        for j in range(w):
-            spread[top + i * stride, left + j * stride] = x[i, j]
-    out = torch.zeros(spread.shape[0] - kh + 1, spread.shape[1] - kw + 1)
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            out[a, b] = (spread[a : a + kh, b : b + kw] * weight).sum()
-    return out
-
-
-@zeros_between.slip(
+zeros_between.slip_of(
+    spread_and_slid,
     "border of the padding",
     "Your border is as wide as the padding. Padding trims here: without it the border is `k - 1`, the "
     "filter's overhang, and each pixel of padding takes one away.",
+    ("kh - 1 - padding, kw - 1 - padding", "padding, padding"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    spread = torch.zeros((h - 1) * stride + 1 + 2 * padding, (w - 1) * stride + 1 + 2 * padding)
-    for i in range(h):
-        for j in range(w):
-            spread[padding + i * stride, padding + j * stride] = x[i, j]
-    out = torch.zeros(max(spread.shape[0] - kh + 1, 0), max(spread.shape[1] - kw + 1, 0))
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            out[a, b] = (spread[a : a + kh, b : b + kw] * weight.flip((0, 1))).sum()
-    return out
-
-
-@zeros_between.slip(
+zeros_between.slip_of(
+    spread_and_slid,
     "zeros after the last pixel",
     "You put zeros after the last row and column, too. Zeros go between pixels: `(height - 1) * stride + 1` "
     "rows.",
+    (
+        "(h - 1) * stride + 1 + 2 * top, (w - 1) * stride + 1 + 2 * left",
+        "h * stride + 2 * top, w * stride + 2 * left",
+    ),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    top, left = kh - 1 - padding, kw - 1 - padding
-    spread = torch.zeros(h * stride + 2 * top, w * stride + 2 * left)
-    for i in range(h):
-        for j in range(w):
-            spread[top + i * stride, left + j * stride] = x[i, j]
-    out = torch.zeros(spread.shape[0] - kh + 1, spread.shape[1] - kw + 1)
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            out[a, b] = (spread[a : a + kh, b : b + kw] * weight.flip((0, 1))).sum()
-    return out
-
-
-@zeros_between.slip(
+zeros_between.slip_of(
+    spread_and_slid,
     "as many zeros as the stride",
     "You put `stride` zeros between neighbours, so they lie `stride + 1` apart. It takes `stride - 1` zeros.",
+    ("    (h, w)", "    stride = stride + 1\n    (h, w)"),
 )
-def _(x, weight, stride=1, padding=0):
-    (h, w), (kh, kw) = x.shape, weight.shape
-    top, left = kh - 1 - padding, kw - 1 - padding
-    spread = torch.zeros((h - 1) * (stride + 1) + 1 + 2 * top, (w - 1) * (stride + 1) + 1 + 2 * left)
-    for i in range(h):
-        for j in range(w):
-            spread[top + i * (stride + 1), left + j * (stride + 1)] = x[i, j]
-    out = torch.zeros(spread.shape[0] - kh + 1, spread.shape[1] - kw + 1)
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            out[a, b] = (spread[a : a + kh, b : b + kw] * weight.flip((0, 1))).sum()
-    return out
 
 
 # --------------------------------------------------------------------------------- 6 · bilinear weights
@@ -859,69 +712,57 @@ def _(draw):
         yield Case(draw.integer(9, 32), words="a random size")
 
 
-@bilinear.slip(
+def tented(kernel_size):
+    factor = (kernel_size + 1) // 2
+    centre = (kernel_size - 1) / 2
+    tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor
+    return tent[:, None] * tent[None, :]
+
+
+bilinear.slip_of(
+    tented,
     "normalised",
     "You scale the filter to sum 1, as one does for a blur. Here the copies add up to 1 where they overlap: "
-    "leave the tent's peak at 1 (its peak pair, for an even size).",
+    "do not divide.",
+    ("return tent[:, None] * tent[None, :]", "return tent[:, None] * tent[None, :] / tent.sum() ** 2"),
 )
-def _(kernel_size):
-    factor, centre = (kernel_size + 1) // 2, (kernel_size - 1) / 2
-    tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor
-    kernel = tent[:, None] * tent[None, :]
-    return kernel / kernel.sum()
-
-
-@bilinear.slip(
+bilinear.slip_of(
+    tented,
     "centre on a pixel",
     "For an even size your tent peaks on a pixel and is lopsided. The middle of the numbers 0 to K - 1 is "
     "(K - 1) / 2, between two pixels.",
+    ("(kernel_size - 1) / 2", "kernel_size // 2"),
 )
-def _(kernel_size):
-    factor, centre = (kernel_size + 1) // 2, kernel_size // 2
-    tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor
-    return tent[:, None] * tent[None, :]
-
-
-@bilinear.slip(
+bilinear.slip_of(
+    tented,
     "half the size as slope",
     "Your tent reaches zero K / 2 pixels from its centre. It falls over the stride, (K + 1) // 2 pixels, so "
     "that one copy ends where its neighbour peaks.",
+    ("(kernel_size + 1) // 2", "kernel_size / 2"),
 )
-def _(kernel_size):
-    centre = (kernel_size - 1) / 2
-    tent = 1 - (torch.arange(kernel_size) - centre).abs() / (kernel_size / 2)
-    return tent[:, None] * tent[None, :]
-
-
-@bilinear.slip(
+bilinear.slip_of(
+    tented,
     "cone",
     "You fall with the distance from the centre, as a cone does. Bilinear means linear along each axis: "
     "multiply two tents, one down and one across.",
+    (
+        "tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor",
+        "k = torch.arange(kernel_size) - centre",
+    ),
+    ("tent[:, None] * tent[None, :]", "(1 - (k[:, None] ** 2 + k**2).sqrt() / factor).clamp(min=0)"),
 )
-def _(kernel_size):
-    factor, centre = (kernel_size + 1) // 2, (kernel_size - 1) / 2
-    k = torch.arange(kernel_size) - centre
-    distance = (k[:, None] ** 2 + k[None, :] ** 2).sqrt()
-    return (1 - distance / factor).clamp(min=0)
-
-
-@bilinear.slip(
+bilinear.slip_of(
+    tented,
     "one row only",
     "You return the tent of one axis. The filter has two: multiply the tent down with the tent across.",
+    ("return tent[:, None] * tent[None, :]", "return tent"),
 )
-def _(kernel_size):
-    factor, centre = (kernel_size + 1) // 2, (kernel_size - 1) / 2
-    return 1 - (torch.arange(kernel_size) - centre).abs() / factor
-
-
-@bilinear.slip(
+bilinear.slip_of(
+    tented,
     "sum of tents",
     "You average the two tents. Bilinear weights are their product: a corner is a half of a half, 1/4.",
+    ("return tent[:, None] * tent[None, :]", "return (tent[:, None] + tent[None, :]) / 2"),
 )
-def _(kernel_size):
-    factor, centre = (kernel_size + 1) // 2, (kernel_size - 1) / 2
-    tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor
-    return (tent[:, None] + tent[None, :]) / 2
 
 
 # ----------------------------------------------------------------------------- 7 · batches and channels
@@ -1012,237 +853,115 @@ def _(draw):
         yield Case(x, weight, **settings, words="random everything")
 
 
-@batched.slip(
-    "weight axes swapped",
-    "You read the weight as (C_out, C_in, kH, kW), as for a plain convolution. Here input channels come "
-    "first: it is the plain convolution's weight, used backwards.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def painted_by_taps(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[0], height + output_padding, width + output_padding)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += torch.einsum("ncij,oc->noij", part, filters[:, :, k, l])
-        parts.append(canvas)
-    out = torch.cat(parts, 1)[
-        :, :, padding : height + output_padding - padding, padding : width + output_padding - padding
-    ]
-    return out if bias is None else out + bias[:, None, None]
-
-
-@batched.slip(
-    "filter flipped",
-    "You paint the filter turned by half a circle. Painting takes it as it is.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    weight = weight.flip((2, 3))
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + output_padding, width + output_padding)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
-        parts.append(canvas)
-    out = torch.cat(parts, 1)[
-        :, :, padding : height + output_padding - padding, padding : width + output_padding - padding
-    ]
-    return out if bias is None else out + bias[:, None, None]
-
-
-@batched.slip(
-    "overlaps overwritten",
-    "Where copies meet, you keep the latest and lose the others. Copies add up: use `+=` instead of `=`.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + output_padding, width + output_padding)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] = torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
-        parts.append(canvas)
-    out = torch.cat(parts, 1)[
-        :, :, padding : height + output_padding - padding, padding : width + output_padding - padding
-    ]
-    return out if bias is None else out + bias[:, None, None]
-
-
-@batched.slip(
-    "bias only where painted",
-    "You add the bias where a copy landed and leave the gaps at zero. The bias belongs to every output "
-    "pixel: add it after painting.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    painted = torch.zeros(height + output_padding, width + output_padding)
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + output_padding, width + output_padding)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
-                painted[rows, columns] = 1
-        parts.append(canvas)
-    out = torch.cat(parts, 1) if bias is None else torch.cat(parts, 1) + bias[:, None, None] * painted
-    return out[:, :, padding : height + output_padding - padding, padding : width + output_padding - padding]
-
-
-@batched.slip(
-    "bias with every copy",
-    "You add the bias with each painted number, so it piles up where copies overlap. Add it once, after "
-    "painting.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    shares = [0] * groups if bias is None else [share[:, None, None] for share in bias.chunk(groups)]
-    parts = []
-    for part, filters, share in zip(x.chunk(groups, 1), weight.chunk(groups, 0), shares, strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + output_padding, width + output_padding)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += (
-                    torch.einsum("ncij,co->noij", part, filters[:, :, k, l]) + share
-                )
-        parts.append(canvas)
-    return torch.cat(parts, 1)[
-        :, :, padding : height + output_padding - padding, padding : width + output_padding - padding
-    ]
-
-
-@batched.slip(
-    "output padding at the top left",
-    "Your output padding pushes the picture down and to the right. It adds rows at the bottom and columns "
-    "at the right; nothing moves.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    e = output_padding
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + e, width + e)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(e + k * dilation, e + k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(e + l * dilation, e + l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
-        parts.append(canvas)
-    out = torch.cat(parts, 1)[:, :, padding : height + e - padding, padding : width + e - padding]
-    return out if bias is None else out + bias[:, None, None]
-
-
-@batched.slip(
-    "output padding of zeros",
-    "You trim first and put zeros into the added rows and columns. What was painted there is part of the "
-    "output: output padding takes back some of the trimming at the bottom and at the right.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
+    height = (h - 1) * stride + dilation * (kh - 1) + 1 + output_padding
+    width = (w - 1) * stride + dilation * (kw - 1) + 1 + output_padding
     parts = []
     for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
         canvas = torch.zeros(n, filters.shape[1], height, width)
         for k in range(kh):
             for l in range(kw):
-                rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
-        parts.append(canvas)
-    trimmed = torch.cat(parts, 1)[:, :, padding : height - padding, padding : width - padding]
-    out = torch.zeros(
-        n, trimmed.shape[1], trimmed.shape[2] + output_padding, trimmed.shape[3] + output_padding
-    )
-    out[:, :, : trimmed.shape[2], : trimmed.shape[3]] = trimmed
-    return out if bias is None else out + bias[:, None, None]
-
-
-@batched.slip(
-    "padding added",
-    "You surround the result with zeros. Padding of a transposed convolution trims each side of the canvas.",
-)
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    p, e = padding, output_padding
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + 2 * p + e, width + 2 * p + e)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(p + k * dilation, p + k * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(p + l * dilation, p + l * dilation + (w - 1) * stride + 1, stride)
+                top, left = k * dilation, l * dilation
+                rows = slice(top, top + (h - 1) * stride + 1, stride)
+                columns = slice(left, left + (w - 1) * stride + 1, stride)
                 canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
         parts.append(canvas)
     out = torch.cat(parts, 1)
+    out = out[:, :, padding : height - padding, padding : width - padding]
     return out if bias is None else out + bias[:, None, None]
 
 
-@batched.slip(
+batched.slip_of(
+    painted_by_taps,
+    "weight axes swapped",
+    "You read the weight as (C_out, C_in, kH, kW), as for a plain convolution. Here input channels come "
+    "first: it is the plain convolution's weight, used backwards.",
+    ("filters.shape[1]", "filters.shape[0]"),
+    ("ncij,co->noij", "ncij,oc->noij"),
+)
+batched.slip_of(
+    painted_by_taps,
+    "filter flipped",
+    "You paint the filter turned by half a circle. Painting takes it as it is.",
+    ("filters[:, :, k, l]", "filters[:, :, kh - 1 - k, kw - 1 - l]"),
+)
+batched.slip_of(
+    painted_by_taps,
+    "overlaps overwritten",
+    "Where copies meet, you keep the latest and lose the others. Copies add up: use `+=` instead of `=`.",
+    ("+=", "="),
+)
+batched.slip_of(
+    painted_by_taps,
+    "bias only where painted",
+    "You add the bias where a copy landed and leave the gaps at zero. The bias belongs to every output "
+    "pixel: add it after painting.",
+    ("    parts = []", "    parts, reached = [], torch.zeros(height, width)"),
+    (
+        "                canvas[:, :, rows",
+        "                reached[rows, columns] = 1\n                canvas[:, :, rows",
+    ),
+    (
+        "    out = torch.cat(parts, 1)\n",
+        "    out = torch.cat(parts, 1) + (0 if bias is None else bias[:, None, None] * reached)\n",
+    ),
+    ("return out if bias is None else out + bias[:, None, None]", "return out"),
+)
+batched.slip_of(
+    painted_by_taps,
+    "bias with every copy",
+    "You add the bias with each painted number, so it piles up where copies overlap. Add it once, after "
+    "painting.",
+    ("    parts = []", "    parts, reached = [], torch.zeros(height, width)"),
+    (
+        "                canvas[:, :, rows",
+        "                reached[rows, columns] += 1 / groups\n                canvas[:, :, rows",
+    ),
+    (
+        "    out = torch.cat(parts, 1)\n",
+        "    out = torch.cat(parts, 1) + (0 if bias is None else bias[:, None, None] * reached)\n",
+    ),
+    ("return out if bias is None else out + bias[:, None, None]", "return out"),
+)
+batched.slip_of(
+    painted_by_taps,
+    "output padding at the top left",
+    "Your output padding pushes the picture down and to the right. It adds rows at the bottom and columns at "
+    "the right; nothing moves.",
+    ("k * dilation, l * dilation", "k * dilation + output_padding, l * dilation + output_padding"),
+)
+batched.slip_of(
+    painted_by_taps,
+    "output padding of zeros",
+    "You trim first and put zeros into the added rows and columns. What was painted there is part of the "
+    "output: output padding takes back some of the trimming at the bottom and at the right.",
+    ("    out = torch.cat(parts, 1)\n", "    out, p = torch.cat(parts, 1), padding + output_padding\n"),
+    (
+        "padding : height - padding, padding : width - padding]",
+        "padding : height - p, padding : width - p]\n"
+        "    out = torch.nn.functional.pad(out, (0, output_padding, 0, output_padding))",
+    ),
+)
+batched.slip_of(
+    painted_by_taps,
+    "padding added",
+    "You surround the result with zeros. Padding of a transposed convolution trims each side of the canvas.",
+    (
+        "out[:, :, padding : height - padding, padding : width - padding]",
+        "torch.nn.functional.pad(out, [padding] * 4)",
+    ),
+)
+batched.slip_of(
+    painted_by_taps,
     "groups see each other",
     "Every output channel sums over all input channels. With groups, an output channel sees the inputs of "
     "its own group only: split the channels, paint each group, put the results side by side.",
+    ("x.chunk(groups, 1), weight.chunk(groups, 0)", "[x], [weight.repeat(1, groups, 1, 1)]"),
 )
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height = (h - 1) * stride + dilation * (kh - 1) + 1
-    width = (w - 1) * stride + dilation * (kw - 1) + 1
-    weight = weight.repeat(1, groups, 1, 1)
-    canvas = torch.zeros(n, weight.shape[1], height + output_padding, width + output_padding)
-    for k in range(kh):
-        for l in range(kw):
-            rows = slice(k * dilation, k * dilation + (h - 1) * stride + 1, stride)
-            columns = slice(l * dilation, l * dilation + (w - 1) * stride + 1, stride)
-            canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", x, weight[:, :, k, l])
-    out = canvas[
-        :, :, padding : height + output_padding - padding, padding : width + output_padding - padding
-    ]
-    return out if bias is None else out + bias[:, None, None]
-
-
-@batched.slip(
+batched.slip_of(
+    painted_by_taps,
     "dilation ignored",
     "You paint the filter's numbers side by side. With dilation they lie `dilation` pixels apart.",
+    ("    (n, _, h, w)", "    dilation = 1\n    (n, _, h, w)"),
 )
-def _(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    (n, _, h, w), (kh, kw) = x.shape, weight.shape[2:]
-    height, width = (h - 1) * stride + kh, (w - 1) * stride + kw
-    parts = []
-    for part, filters in zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True):
-        canvas = torch.zeros(n, filters.shape[1], height + output_padding, width + output_padding)
-        for k in range(kh):
-            for l in range(kw):
-                rows = slice(k, k + (h - 1) * stride + 1, stride)
-                columns = slice(l, l + (w - 1) * stride + 1, stride)
-                canvas[:, :, rows, columns] += torch.einsum("ncij,co->noij", part, filters[:, :, k, l])
-        parts.append(canvas)
-    out = torch.cat(parts, 1)[
-        :, :, padding : height + output_padding - padding, padding : width + output_padding - padding
-    ]
-    return out if bias is None else out + bias[:, None, None]
