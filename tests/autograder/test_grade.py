@@ -221,7 +221,7 @@ def test_nobody_has_handed_in(small_course):
 
 def test_unknown_students_are_named(small_course):
     small_course.submit("ada", small_course.answered())
-    with pytest.raises(CourseError, match="no submission of .* by zoe"):
+    with pytest.raises(CourseError, match="no submission of 01_transposed_convolution by zoe"):
         grade(small_course.course, small_course.assignment, students=["ada", "zoe"])
 
 
@@ -234,7 +234,7 @@ def test_a_release_that_tests_unknown_exercises(small_course):
     path = small_course.course.release(small_course.assignment) / f"{small_course.assignment}.ipynb"
     path.write_text(path.read_text().replace('"test-output_size"', '"test-something"'))
     small_course.submit("ada", small_course.answered())
-    with pytest.raises(CourseError, match="tests something, which dlcv.transposed_convolution has not"):
+    with pytest.raises(CourseError, match="tests something, which dlcv"):
         grade(small_course.course, small_course.assignment)
 
 
@@ -277,7 +277,7 @@ def test_a_worker_that_is_killed_costs_one_submission_a_flag(small_course, monke
 def test_a_folder_that_cannot_be_written_is_told(small_course):
     small_course.submit("ada", small_course.answered())
     (small_course.course.folder / "autograded").write_text("a file in the way")
-    with pytest.raises(CourseError, match="autograded.* could not be written"):
+    with pytest.raises(CourseError, match="could not be written"):
         grade(small_course.course, small_course.assignment, jobs=1, limits=LIMITS)
 
 
