@@ -197,7 +197,7 @@ def histogram(totals: Sequence[float], whole: float, bins: int = 12) -> Markup:
     for total in totals:
         counts[min(bins - 1, max(0, int(bins * total / whole)))] += 1
     width, height, base = 720, 200, 170
-    step, tallest = width / bins, max(counts)
+    step, tallest = width / bins, max(counts) or 1
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Distribution of scores">']
     for place, count in enumerate(counts):
         bar = round((base - 22) * count / tallest, 1)
