@@ -68,7 +68,9 @@ def test_everything_of_the_learners_is_escaped():
     found = verdict(
         message=HOSTILE, detail=[HOSTILE], case=HOSTILE, diagnosis=HOSTILE, marks=[(HOSTILE, False)]
     )
-    essay = Essay("why", 2.0, f"{HOSTILE}\n\n**bold** [x](javascript:alert(1)) ![y](https://e.org/y.png)", True)
+    essay = Essay(
+        "why", 2.0, f"{HOSTILE}\n\n**bold** [x](javascript:alert(1)) ![y](https://e.org/y.png)", True
+    )
     html = page(
         result(
             found, student=HOSTILE, essays=[essay], flags=[HOSTILE], errors=[HOSTILE], problem=HOSTILE, file=HOSTILE,

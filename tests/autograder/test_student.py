@@ -255,7 +255,9 @@ def test_processes_left_behind_are_killed(examined, tmp_path):
 
 
 def test_scratch_is_gone_and_private(examined, sandbox):
-    examined(setup="import os, torch\nopen('left', 'w').write('x')\nopen(os.environ['HOME'] + '/more', 'w').write('x')")
+    examined(
+        setup="import os, torch\nopen('left', 'w').write('x')\nopen(os.environ['HOME'] + '/more', 'w').write('x')"
+    )
     deadline = time.monotonic() + 5
     while os.listdir(sandbox.scratch) and time.monotonic() < deadline:
         time.sleep(0.02)
