@@ -7,8 +7,7 @@ grading, `generate_feedback` and `export` go on working. Scores and comments tha
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +67,11 @@ class Book:
     """The gradebook at `db_url`; use it in a ``with`` block."""
 
     def __init__(self, db_url: str, course_id: str = "default_course"):
-        # A new gradebook asks the program alembic for its version, which stands beside this interpreter.
-        here = str(Path(sys.executable).parent)
-        if here not in os.environ.get("PATH", "").split(os.pathsep):
-            os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
         from nbgrader import api
         from sqlalchemy.exc import SQLAlchemyError
 
+        # nbgrader starts a program for this, which takes a second and must be on the path.
+        api.get_alembic_version = _newest_schema
         self.api, self.db_url = api, db_url
         self.failures = (SQLAlchemyError, api.InvalidEntry, OSError)
         with self._plainly("opened"):
@@ -258,6 +255,22 @@ class Book:
             mark = found.setdefault(student, {}).get(name, Mark())
             found[student][name] = Mark(**{**vars(mark), "comment": words})
         return found
+
+
+def _newest_schema() -> str:
+    """The version of the database's schema that this nbgrader writes into a new gradebook.
+
+    Its migrations each name the one before; the newest is named by none.
+    """
+    import nbgrader
+
+    migrations = (Path(nbgrader.__file__).parent / "alembic" / "versions").glob("*.py")
+    pairs = [
+        re.findall(r"^(?:down_)?revision *= *['\"](\w+)['\"]", file.read_text(), re.MULTILINE)
+        for file in migrations
+    ]
+    (newest,) = {own for own, *_ in pairs} - {earlier for _, *before in pairs for earlier in before}
+    return newest
 
 
 def _set_score(grade: Any, score: float | None, unchanged: bool) -> None:

@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
+import nbgrader.dbutil
 import pytest
 from nbgrader.api import Gradebook
 
@@ -154,6 +157,21 @@ def test_a_record_that_cannot_be_read_is_named(graded, tmp_path):
     path.write_text('{"version": 0}')
     with pytest.raises(CourseError, match="grade ada again"):
         read_records(broken, "hw")
+
+
+def test_a_new_gradebook_has_the_schema_that_nbgrader_would_give_it(graded, monkeypatch):
+    """nbgrader asks the program alembic, which need not be on an instructor's path."""
+    from sqlalchemy import text
+
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    with nbgrader.dbutil._temp_alembic_ini("sqlite://") as ini:
+        heads = subprocess.run(
+            ["alembic", "-c", ini, "heads"], capture_output=True, text=True, check=True
+        ).stdout
+    with Gradebook(graded.course.db_url) as gradebook:
+        assert (
+            gradebook.db.execute(text("SELECT version_num FROM alembic_version")).scalar() == heads.split()[0]
+        )
 
 
 # grading again
