@@ -26,6 +26,7 @@ __all__ = [
     "bilinear_sample",
     "bilinear_scatter",
     "fpn_level",
+    "position_map",
     "roi_align",
     "roi_align_naive",
     "roi_pool",
@@ -224,7 +225,8 @@ def roi_pool(
     """The largest value in each bin of each box, on whole cells only; torchvision's compiled ``roi_pool``.
 
     The box is rounded to whole cells (first snap) and divided into bins, whose edges are rounded outwards
-    (second snap: neighbouring bins may share cells).
+    (second snap: neighbouring bins may share cells). So each bin is a bag of whole cells, of which the largest
+    counts; all bags of all boxes are read at once.
 
     Parameters
     ----------
@@ -514,45 +516,60 @@ def fpn_level(boxes: Tensor, k0: int = 4, s0: float = 224, k_min: int = 2, k_max
     return levels.clamp(k_min, k_max).long()
 
 
-def shift_errors(box: Tensor, shifts: Tensor, spatial_scale: float, output_size: int) -> Tensor:
+def position_map(size: int, spatial_scale: float) -> Tensor:
+    """A feature map (1, 1, size, size) in which each cell holds how far to the right it stands in the image.
+
+    Cell *j* covers the pixels from *j / scale* to *(j + 1) / scale*; its centre is at *(j + 1/2) / scale*.
+
+    Examples
+    --------
+    >>> position_map(4, spatial_scale=1 / 16)[0, 0, 0]
+    tensor([ 8., 24., 40., 56.])
+    """
+    return ((torch.arange(size) + 0.5) / spatial_scale).expand(1, 1, size, size).contiguous()
+
+
+def shift_errors(
+    features: Tensor, box: Tensor, shifts: Tensor, spatial_scale: float, output_size: Sequence[int]
+) -> Tensor:
     """By how many pixels RoI Pool and RoI Align lose a box that moves to the right.
 
-    Both read a map in which each cell holds the image position of its own centre, *(j + 1/2) / scale*. When the
-    box moves by *d*, an operator that follows it gives numbers that are larger by *d*.
+    When the box moves by *d*, an operator that follows it over a `position_map` gives numbers larger by *d*.
 
     .. math:: e(d) = \\operatorname{mean} \\left| y(d) - y(0) - d \\right|
 
     Parameters
     ----------
+    features : Tensor of shape (1, 1, H, W)
+        A `position_map`, large enough for the box and its moved copies.
     box : Tensor of shape (4,)
-        ``x1, y1, x2, y2`` in image pixels, so that the box and its moved copies lie within the map.
+        ``x1, y1, x2, y2`` in image pixels.
     shifts : Tensor of shape (S,)
         Pixels to the right.
     spatial_scale : float
         Feature cells a pixel.
-    output_size : int
-        Bins in each direction.
+    output_size : (int, int)
+        Bins down and across.
 
     Returns
     -------
     Tensor of shape (2, S)
-        Mean over bins: first row `roi_pool`, second row `roi_align` (aligned, 2 points a bin and direction).
+        Mean over bins: first row `roi_pool`, second row `roi_align` (aligned, two points a bin and direction).
 
     Examples
     --------
     RoI Pool loses a box that moves less than its rounding sees; RoI Align follows:
 
-    >>> shift_errors(torch.tensor([32.0, 32, 96, 96]), torch.tensor([0.0, 4, 16]), 1 / 16, 2)
+    >>> box, shifts = torch.tensor([32.0, 32, 96, 96]), torch.tensor([0.0, 4, 16])
+    >>> shift_errors(position_map(10, 1 / 16), box, shifts, 1 / 16, (2, 2))
     tensor([[0., 4., 0.],
             [0., 0., 0.]])
     """
-    size = int((box.max() + shifts.abs().max()) * spatial_scale) + 3
-    position = ((torch.arange(size) + 0.5) / spatial_scale).to(box.dtype).expand(1, 1, size, size)
     moved = box.repeat(len(shifts) + 1, 1)
     moved[1:, 0::2] += shifts[:, None]
     rois = torch.cat([moved.new_zeros(len(moved), 1), moved], 1)
-    pooled = roi_pool(position, rois, output_size, spatial_scale)
-    aligned = roi_align(position, rois, output_size, spatial_scale, sampling_ratio=2, aligned=True)
+    pooled = roi_pool(features, rois, output_size, spatial_scale)
+    aligned = roi_align(features, rois, output_size, spatial_scale, sampling_ratio=2, aligned=True)
     outputs = torch.stack([pooled, aligned]).flatten(2)  # (2, 1 + S, bins)
     return (outputs[:, 1:] - outputs[:, :1] - shifts[:, None]).abs().mean(-1)
 

@@ -8,6 +8,7 @@ from dlcv.roi_align import (
     bilinear_sample,
     bilinear_scatter,
     fpn_level,
+    position_map,
     roi_align,
     roi_align_naive,
     roi_pool,
@@ -233,7 +234,7 @@ def test_levels_of_a_pyramid():
 
 def test_a_box_that_moves_is_lost_by_pool_and_followed_by_align():
     box, shifts = torch.tensor([40.0, 44, 100, 92]).double(), torch.arange(33).double() / 2
-    pooled, aligned = shift_errors(box, shifts, 1 / 16, 3)
+    pooled, aligned = shift_errors(position_map(12, 1 / 16).double(), box, shifts, 1 / 16, (3, 3))
     assert_close(aligned, torch.zeros_like(aligned))
     assert pooled.max() >= 6
     assert pooled[32] == 0  # a whole cell
