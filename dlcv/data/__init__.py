@@ -1,0 +1,1 @@
+"""Images with labels: rendered scenes whose truth is exact."""
