@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import html as _html
-import io
 from typing import TYPE_CHECKING
 
-import numpy as np
+from dlcv.checking import picture
 
 if TYPE_CHECKING:
     from dlcv.checking.verdict import Verdict
@@ -111,50 +110,10 @@ def _case_list(verdict: Verdict) -> str:
 
 
 def _image(verdict: Verdict) -> str:
-    data = base64.b64encode(picture_png(verdict.picture)).decode()
+    data = base64.b64encode(picture.png(verdict.picture)).decode()
     alt = "Three maps side by side: expected, yours, and their difference."
     style = "max-width:100%;background:#fff;border-radius:4px"
     return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{data}">'
-
-
-def picture_png(picture: dict) -> bytes:
-    """Return expected, yours and difference as a PNG. Shapes may differ; then there is no difference panel."""
-    from matplotlib.figure import Figure
-
-    expected, yours = (np.array(picture[key], dtype=float) for key in ("expected", "yours"))
-    panels = [("expected", expected), ("yours", yours)]
-    if expected.shape == yours.shape:
-        panels.append(("yours − expected", yours - expected))
-    row = max(plane.shape[0] for _, plane in panels) == 1
-    width, height = (6.4, 0.75 * len(panels)) if row else (2.5 * len(panels), 2.6)
-    figure = Figure(figsize=(width, height), dpi=96, layout="constrained")
-    axes = figure.subplots(len(panels), 1) if row else figure.subplots(1, len(panels))
-    finite = np.concatenate([plane[np.isfinite(plane)] for plane in (expected, yours)] or [np.zeros(1)])
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    for axis, (title, plane) in zip(axes, panels, strict=True):
-        if title.startswith("yours −"):
-            reach = np.nanmax(np.abs(plane[np.isfinite(plane)]), initial=0.0) or 1.0
-            axis.imshow(plane, cmap="PuOr_r", vmin=-reach, vmax=reach)
-        else:
-            axis.imshow(plane, cmap="viridis", vmin=low, vmax=high if high > low else low + 1)
-        axis.set_title(title, fontsize=9, loc="left")
-        axis.set_xticks([]), axis.set_yticks([])
-        _write_numbers(axis, plane)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def _write_numbers(axis, plane: np.ndarray) -> None:
-    if plane.shape[0] > 9 or plane.shape[1] > (16 if plane.shape[0] == 1 else 9):
-        return
-    _low, _high = axis.images[0].get_clim()
-    for (i, j), number in np.ndenumerate(plane):
-        shade = axis.images[0].cmap(axis.images[0].norm(number)) if np.isfinite(number) else (1, 1, 1, 1)
-        bright = 0.299 * shade[0] + 0.587 * shade[1] + 0.114 * shade[2] > 0.55
-        axis.text(
-            j, i, f"{number:.3g}", ha="center", va="center", fontsize=7, color="black" if bright else "white"
-        )
 
 
 def hints_text(exercise) -> str:

@@ -8,7 +8,7 @@ import textwrap
 import nbformat
 import pytest
 
-from dlcv.checking import report
+from dlcv.checking import picture
 from dlcv.checking.testing import verdict_of
 
 
@@ -69,8 +69,8 @@ def test_html_has_table_picture_and_cases(toy, paint):
 def test_pictures_are_pngs(shape):
     zeros = [[0.0] * shape[1] for _ in range(shape[0])]
     other = [[1.0] * shape[1] for _ in range(shape[0])]
-    assert report.picture_png({"expected": zeros, "yours": other}).startswith(b"\x89PNG")
-    assert report.picture_png({"expected": zeros, "yours": [["nan"] * 3] * 2}).startswith(b"\x89PNG")
+    assert picture.png({"expected": zeros, "yours": other}).startswith(b"\x89PNG")
+    assert picture.png({"expected": zeros, "yours": [["nan"] * 3] * 2}).startswith(b"\x89PNG")
 
 
 def test_in_a_kernel_html_is_shown_and_the_number_stays_in_the_last_line(tmp_path):
