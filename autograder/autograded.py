@@ -16,12 +16,11 @@ from typing import Any
 
 from dlcv.checking import Verdict
 
-from .pictures import picture_html
 from .release import Release
 from .restore import Placed, Restored
 from .submission import text
 
-__all__ = ["autograded_notebook", "verdict_html"]
+__all__ = ["autograded_notebook"]
 
 LONGEST_TEXT = 20_000
 LARGEST_PICTURE = 2**20
@@ -71,7 +70,7 @@ def _metadata(placed: Placed) -> dict:
 
 def verdict_outputs(verdict: Verdict) -> list[dict]:
     """The verdict as outputs of a test cell: shown in words, and its points as the cell's result."""
-    shown = {"text/plain": verdict.text(), "text/html": verdict_html(verdict)}
+    shown = {"text/plain": verdict.text(), "text/html": verdict.html()}
     points = repr(float(min(max(verdict.points, 0.0), verdict.max_points)))
     return [
         {"output_type": "display_data", "data": shown, "metadata": {}},
@@ -82,12 +81,6 @@ def verdict_outputs(verdict: Verdict) -> list[dict]:
             "execution_count": None,
         },
     ]
-
-
-def verdict_html(verdict: Verdict) -> str:
-    """The verdict as a fragment of HTML with its picture."""
-    plain = Verdict.from_dict({**verdict.to_dict(), "picture": None})
-    return plain.html() + (picture_html(verdict.picture) if verdict.picture else "")
 
 
 class _Budget:

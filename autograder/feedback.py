@@ -16,11 +16,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dlcv.checking import Verdict, load_exercises
+from dlcv.checking import Verdict, load_exercises, picture
 
 from .course import Course, CourseError
 from .gradebook import Book, Mark
-from .pictures import picture_html
 from .record import Essay, Result, read_records
 from .writing import write
 
@@ -108,7 +107,7 @@ def _row(
         "lines": [] if verdict.right else [line for line in (verdict.message, *verdict.detail) if line],
         "diagnosis": verdict.diagnosis,
         "hint": verdict.hint,
-        "picture": picture_html(verdict.picture) if verdict.picture else "",
+        "picture": picture.html(verdict.picture) if verdict.picture else "",
         "marks": verdict.marks if verdict.kind != "right" else [],
         "code": _highlighted(source, _line_named(verdict)) if source else "",
         "open": verdict.kind not in ("right", "not attempted"),

@@ -1,60 +1,100 @@
-"""The picture in a verdict: expected in blue, yours in orange, and the difference."""
+"""The picture in a verdict: expected in blue, yours in orange, and the difference.
+
+Small maps are tables of coloured cells with their numbers in them, larger ones images. No figure is drawn: that
+takes a plotting library longer than a check may take, and a class of hundreds longer than grading it.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
+from functools import lru_cache
+
 import numpy as np
 
-_NUMBERS_UP_TO = 9  # cells a side that still hold a readable number
-_ROW_UP_TO = 16
+_WRITTEN = {"rows": 9, "columns": 9, "columns of a row": 16}
+_COLOURS = {"expected": "Blues", "yours": "Oranges", "yours − expected": "PuOr"}
+_NOT_A_NUMBER = (200, 40, 40)
+_STRONGEST = 0.75  # of a colour map: beyond, black and white numbers are hard to read next to each other
 
 
-def draw(picture: dict):
-    """Return the figure for ``{"expected": rows, "yours": rows}``; maps of two shapes have no difference panel."""
-    from dlcv.plotting import new_figure
+def html(picture: dict) -> str:
+    """Return the panels of ``{"expected": rows, "yours": rows}``; nothing where it does not hold two planes.
 
-    expected, yours = (np.array(picture[key], dtype=float) for key in ("expected", "yours"))
-    panels = [(f"expected {_size(expected)}", expected, "Blues"), (f"yours {_size(yours)}", yours, "Oranges")]
-    if expected.shape == yours.shape:
-        panels.append(("yours − expected", yours - expected, "PuOr"))
-    as_rows = max(plane.shape[0] for _, plane, _ in panels) == 1
-    rows, columns = (len(panels), 1) if as_rows else (1, len(panels))
-    width = min(0.55 * expected.shape[1] + 0.4, 8.0) if as_rows else 2.9 * columns
-    figure, axes = new_figure(rows, columns, width=width, height=0.85 * rows if as_rows else 3.1)
-    limits = _limits(expected, yours)
-    for axis, (title, plane, cmap) in zip(axes, panels, strict=True):
-        reach = _largest(plane) if cmap == "PuOr" else None
-        _panel(axis, plane, title, cmap, (-reach, reach) if reach else limits)
-    return figure
-
-
-def png(picture: dict) -> bytes:
-    """Return `draw(picture)` as a PNG."""
-    return draw(picture)._repr_png_()
-
-
-def _size(plane: np.ndarray) -> str:
-    return f"({plane.shape[1]})" if plane.shape[0] == 1 else f"({plane.shape[0]} × {plane.shape[1]})"
+    Maps of two shapes have no difference panel.
+    """
+    try:
+        planes = {key: np.array(picture[key], dtype=float) for key in ("expected", "yours")}
+    except (KeyError, TypeError, ValueError):
+        return ""
+    if any(plane.ndim != 2 or not plane.size for plane in planes.values()):
+        return ""
+    finite = np.concatenate([plane[np.isfinite(plane)] for plane in planes.values()])
+    limits = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    panels = [_panel(title, plane, limits) for title, plane in planes.items()]
+    if planes["expected"].shape == planes["yours"].shape:
+        with np.errstate(invalid="ignore"):
+            difference = planes["yours"] - planes["expected"]
+        reach = float(np.abs(difference[np.isfinite(difference)]).max(initial=0.0)) or 1.0
+        panels.append(_panel("yours − expected", difference, (-reach, reach)))
+    direction = "column" if all(plane.shape[0] == 1 for plane in planes.values()) else "row"
+    style = f"display:flex;flex-flow:{direction} wrap;gap:.4em 1.2em;margin:.4em 0"
+    return f'<div class="dlcv-maps" style="{style}">{"".join(panels)}</div>'
 
 
-def _limits(*planes: np.ndarray) -> tuple[float, float]:
-    finite = np.concatenate([plane[np.isfinite(plane)] for plane in planes])
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+def _panel(title: str, plane: np.ndarray, limits: tuple[float, float]) -> str:
+    rows, columns = plane.shape
+    colours = _coloured(plane, _COLOURS[title], limits)
+    widest = _WRITTEN["columns of a row"] if rows == 1 else _WRITTEN["columns"]
+    body = (
+        _table(plane, colours) if rows <= _WRITTEN["rows"] and columns <= widest else _image(title, colours)
+    )
+    size = f"{columns} numbers" if rows == 1 else f"{rows} × {columns}"
+    caption = (
+        f'<figcaption style="font-size:90%">{title} <span style="opacity:.7">({size})</span></figcaption>'
+    )
+    return f'<figure style="margin:0">{caption}{body}</figure>'
 
 
-def _largest(plane: np.ndarray) -> float:
-    finite = np.abs(plane[np.isfinite(plane)])
-    return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+def _coloured(plane: np.ndarray, name: str, limits: tuple[float, float]) -> np.ndarray:
+    low, high = limits
+    share = (np.nan_to_num(plane, nan=low, posinf=high, neginf=low) - low) / ((high - low) or 1.0)
+    colours = _palette(name)[np.clip(share * 255, 0, 255).astype(np.uint8)]
+    colours[~np.isfinite(plane)] = _NOT_A_NUMBER
+    return colours
 
 
-def _panel(axis, plane: np.ndarray, title: str, cmap: str, limits: tuple[float, float]) -> None:
-    from dlcv.plotting import bare, number_grid
+@lru_cache
+def _palette(name: str) -> np.ndarray:
+    import matplotlib
 
-    widest = _ROW_UP_TO if plane.shape[0] == 1 else _NUMBERS_UP_TO
-    if plane.shape[0] <= _NUMBERS_UP_TO and plane.shape[1] <= widest:
-        wrong = np.argwhere(~(np.abs(plane) <= 1e-6 * limits[1])) if cmap == "PuOr" else ()
-        size = 10 if max(plane.shape) <= 5 else 8
-        number_grid(axis, plane, title, limits=limits, cmap=cmap, size=size, mark=map(tuple, wrong[:1]))
-    else:
-        axis.imshow(plane, cmap=cmap, vmin=limits[0], vmax=limits[1])
-        bare(axis, title)
+    ends = (1 - _STRONGEST, _STRONGEST) if name == "PuOr" else (0.03, _STRONGEST)
+    return (matplotlib.colormaps[name](np.linspace(*ends, 256))[:, :3] * 255).round().astype(np.uint8)
+
+
+def _table(plane: np.ndarray, colours: np.ndarray) -> str:
+    lines = "".join(
+        f'<tr style="background:none">{"".join(map(_number, numbers, row))}</tr>'
+        for numbers, row in zip(plane, colours, strict=True)
+    )
+    return f'<table style="border-collapse:collapse;margin:0;font-size:90%">{lines}</table>'
+
+
+def _number(value: float, colour: np.ndarray) -> str:
+    ink = "#111" if colour @ (0.299, 0.587, 0.114) > 140 else "#fff"
+    paper = "#{:02x}{:02x}{:02x}".format(*colour)
+    style = f"background:{paper};color:{ink};border:1px solid #8884;padding:.25em .5em;text-align:center"
+    return f'<td style="{style}">{f"{value:.3g}".replace("-", "−")}</td>'
+
+
+def _image(title: str, colours: np.ndarray) -> str:
+    from matplotlib.image import imsave
+
+    rows, columns = colours.shape[:2]
+    buffer = io.BytesIO()
+    imsave(buffer, colours, format="png")
+    width = 200 if columns >= rows else max(24, round(200 * columns / rows))
+    style = f"width:{width}px;min-height:8px;image-rendering:pixelated"
+    source = base64.b64encode(buffer.getvalue()).decode("ascii")
+    alt = f"map of {rows} by {columns} values: {title}"
+    return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{source}">'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html as _html
 from typing import TYPE_CHECKING
 
@@ -73,7 +72,7 @@ def html(verdict: Verdict) -> str:
     if lines := rows(verdict):
         parts.append(_table(lines))
     if verdict.picture:
-        parts.append(_image(verdict))
+        parts.append(picture.html(verdict.picture))
     if verdict.marks and verdict.kind != "right":
         parts.append(_case_list(verdict))
     parts.append("</div>")
@@ -107,13 +106,6 @@ def _case_list(verdict: Verdict) -> str:
         f'<details style="margin:.3em 0"><summary style="cursor:pointer">all {len(verdict.marks)} cases</summary>'
         f'<ul style="margin:.3em 0;padding-left:.5em">{items}</ul></details>'
     )
-
-
-def _image(verdict: Verdict) -> str:
-    data = base64.b64encode(picture.png(verdict.picture)).decode()
-    alt = "Three maps side by side: expected, yours, and their difference."
-    style = "max-width:100%;background:#fff;border-radius:4px"
-    return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{data}">'
 
 
 def hints_text(exercise) -> str:

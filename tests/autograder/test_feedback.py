@@ -5,12 +5,11 @@ import re
 import pytest
 
 from autograder.autograded import _Budget as Budget
-from autograder.autograded import autograded_notebook, kept_outputs, verdict_html
+from autograder.autograded import autograded_notebook, kept_outputs
 from autograder.course import CourseError
 from autograder.feedback import Titles, code_words, feedback, feedback_page
 from autograder.grade import grade
 from autograder.gradebook import Mark
-from autograder.pictures import picture_html
 from autograder.record import Essay, Result
 from autograder.report import histogram, report, report_page
 from autograder.restore import restore
@@ -117,36 +116,6 @@ def test_feedback_needs_grades(small_course):
         feedback(small_course.course, "hw")
     with pytest.raises(CourseError, match="nothing of hw has been graded yet"):
         report(small_course.course, "hw")
-
-
-# pictures
-
-
-def test_small_maps_are_numbers_and_large_ones_images():
-    assert picture_html({"expected": [[1, 2]], "yours": [[1, 3]]}).count("<td") == 6
-    assert picture_html({"expected": [[0.0] * 40], "yours": [[1.0] * 40]}).count("<img") == 3
-
-
-def test_maps_of_other_shapes_have_no_difference():
-    html = picture_html({"expected": [[1, 2]], "yours": [[1], [3]]})
-    assert html.count("<figure") == 2
-
-
-@pytest.mark.parametrize("yours", [[["nan", 1.0]], [["inf", "-inf"]]])
-def test_what_is_no_number_is_drawn_all_the_same(yours):
-    assert "<td" in picture_html({"expected": [[1.0, 2.0]], "yours": yours})
-
-
-@pytest.mark.parametrize(
-    "picture", [{}, {"expected": [], "yours": []}, {"expected": [["x"]], "yours": [[1]]}]
-)
-def test_what_is_no_picture_is_left_out(picture):
-    assert picture_html(picture) == ""
-
-
-def test_a_verdicts_fragment():
-    assert "<table" in verdict_html(verdict(picture={"expected": [[1, 2]], "yours": [[1, 3]]}))
-    assert "crashed" in verdict_html(verdict("crashed"))
 
 
 # outputs of the learner's that are kept
