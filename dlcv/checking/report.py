@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _INK = {"right": "#1b7f4b", "not attempted": "#5f6b7a", "engine error": "#5f6b7a"}
 _WRONG_INK = "#b3401a"
 _LABEL_WIDTH = 16
+_HOW_TO_HINTS = "hints: `check(..., hints=True)`"
 
 
 def _mark(verdict: Verdict) -> str:
@@ -53,7 +54,7 @@ def text(verdict: Verdict) -> str:
     lines = [f"{_mark(verdict)} {'    '.join(headline(verdict))}"]
     lines += [f"  {label:<{_LABEL_WIDTH}}{line}".rstrip() for label, line in rows(verdict)]
     if verdict.hint:
-        lines.append("  hints: check(..., hints=True)")
+        lines.append(f"  {_HOW_TO_HINTS.replace('`', '')}")
     return "\n".join(lines)
 
 
@@ -75,6 +76,8 @@ def html(verdict: Verdict) -> str:
         parts.append(picture.html(verdict.picture))
     if verdict.marks and verdict.kind != "right":
         parts.append(_case_list(verdict))
+    if verdict.hint:
+        parts.append(f'<div style="opacity:.8">{_code_words(_HOW_TO_HINTS)}</div>')
     parts.append("</div>")
     return "".join(parts)
 

@@ -592,7 +592,7 @@ def _worst(expected: np.ndarray, got: np.ndarray, agreed: np.ndarray, path: str)
     errors = np.where(np.isnan(errors), np.inf, errors)
     place = np.unravel_index(int(errors.argmax()), errors.shape) if errors.ndim else ()
     error, wrong = float(errors[place]), int((~agreed).sum())
-    at = f" at {tuple(int(i) for i in place)}" if place else ""
+    at = f" at [{', '.join(map(str, place))}]" if place else ""
     message = (
         f"largest error {error:.4g}{at}{path}: yours {got[place]:.6g}, expected {expected[place]:.6g}"
         f"\n{wrong} of {agreed.size} values differ"

@@ -253,4 +253,4 @@ def test_picture_holds_both_maps():
 def test_largest_error_is_named_with_its_place():
     got = torch.zeros(2, 3)
     got[1, 2] = 5
-    assert "largest error 5 at (1, 2): yours 5, expected 0" in compare(torch.zeros(2, 3), got, 1e-4).message
+    assert "largest error 5 at [1, 2]: yours 5, expected 0" in compare(torch.zeros(2, 3), got, 1e-4).message
