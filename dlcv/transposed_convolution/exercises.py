@@ -408,10 +408,8 @@ matrix = exercises.function(
     forbidden=(CONVOLUTION, FFT, UNFOLD),
     allowed=("convolution_size",),
     hints=(
-        "Begin with one axis. Row `o` belongs to output `o`. On which input does the filter's number `k` "
-        "stand then?",
-        "It stands on input `o * stride + k - padding`. Where that is not a pixel of the input, write "
-        "nothing.",
+        "Begin with one axis. Row `b` belongs to output `b`. On which input does the filter's number `l` stand then?",
+        "It stands on input `b * stride + l - padding`. Where that is not a pixel of the input, write nothing.",
         "For two axes, number the pixels row by row: output `(a, b)` is row `a * output_width + b`, input "
         "`(i, j)` is column `i * width + j`. A vector is an image with a single row.",
     ),
@@ -581,13 +579,11 @@ zeros_between = exercises.function(
     forbidden=(CONVOLUTION, FFT, UNFOLD, MATMUL),
     allowed=("correlate2d",),
     hints=(
-        "Three steps: spread the pixels apart, put a border of zeros around them, slide the flipped filter "
-        "over it.",
-        "Spread pixels lie at every `stride`-th row and column of a plane with `(height - 1) * stride + 1` "
-        "rows. The border makes room for the filter's overhang: `kernel_height - 1` without padding, and "
-        "less with it.",
-        "Write pixels by `spread[top : height + top : stride, ...] = x`, with `top = kernel_height - 1 - "
-        "padding`, and end with `correlate2d(spread, weight.flip(0, 1))`.",
+        "Three steps: spread the pixels apart, put a border of zeros around them, slide the flipped filter over it.",
+        "Make `spread` a plane of zeros with `(height - 1) * stride + 1` rows, columns alike. Its pixels "
+        "`spread[::stride, ::stride]` are `x`.",
+        "The border is `kernel_height - 1 - padding` rows wide, columns alike: `torch.nn.functional.pad(spread, "
+        "(left, left, top, top))` adds it. End with `tc.correlate2d` and `weight.flip(0, 1)`.",
     ),
 )
 
@@ -790,10 +786,9 @@ batched = exercises.function(
         "regular grid of the canvas, `stride` apart.",
         "The number `weight[:, :, k, l]` is a matrix from input to output channels. `torch.einsum` applies "
         "it to every pixel at once: `torch.einsum('ncij,co->noij', x, weight[:, :, k, l])`.",
-        "That plane of pixels belongs on rows `k * dilation`, `k * dilation + stride`, and so on, `height` "
-        "of them. Make the canvas large enough for the padding and the output padding, and cut the output "
-        "from row `padding` on. For groups, treat each slice of channels on its own and put the results "
-        "side by side with `torch.cat`.",
+        "Those pixels belong on rows `k * dilation`, `k * dilation + stride`, and so on, `h` of them. Make the canvas "
+        "large enough for the output padding, and cut `padding` pixels off each side of it. For groups, paint each "
+        "slice of channels on a canvas of its own and put the results side by side with `torch.cat`.",
     ),
 )
 
