@@ -751,15 +751,15 @@ def _(draw):
         return torch.tensor(corners, dtype=torch.float32)
 
     grid = reference.position_map(12, 1 / 16)
-    shifts = torch.arange(9) * 2.0
+    shifts = torch.arange(5) * 4.0
     yield Case(
-        grid, box(40, 44, 100, 92), shifts, 1 / 16, (2, 2), words="stride 16, up to one cell in steps of 2 px"
+        grid, box(40, 44, 100, 92), shifts, 1 / 16, (2, 2), words="stride 16, up to one cell in steps of 4 px"
     )
     yield Case(grid, box(32, 32, 96, 96), shifts + 3, 1 / 16, (2, 2), words="a box that starts on the grid")
     yield Case(
         grid,
         box(40, 44, 100, 92),
-        torch.tensor([0.0, 16, 32]),
+        torch.tensor([16.0, 32]),
         1 / 16,
         (2, 3),
         words="whole cells",
@@ -772,7 +772,7 @@ def _(draw):
     )  # fmt: skip
     for _ in range(draw.count):
         corner, size = draw.integers((2,), 33, 60), draw.integers((2,), 30, 70)
-        moves = draw.integers((6,), 1, 60) / 4
+        moves = draw.integers((3,), 1, 60) / 4
         bins = (draw.integer(1, 3), draw.integer(2, 3))
         yield Case(
             grid,
