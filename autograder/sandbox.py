@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .course import CourseError
+from .walls import SCRATCH, bubblewrap
 from .wire import Channel, Gone, WireError
 
 MIB = 2**20
@@ -44,13 +45,16 @@ class Limits:
     grace: float = 1.0  # between asking a cell to stop and killing it
 
 
-def confine(limits: Limits) -> None:
-    """Bind this process and its children to `limits`. For the child side, before any learner's code runs."""
+def confine(limits: Limits, address_space: int) -> None:
+    """Bind this process and its children to `limits`. For the child side, before any learner's code runs.
+
+    `address_space` is what the warm interpreter has before it.
+    """
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_CPU, limits.cpu)
     _lower(resource.RLIMIT_FSIZE, limits.file)
     _lower(resource.RLIMIT_NOFILE, limits.descriptors)
-    _lower(resource.RLIMIT_AS, _address_space() + limits.memory)
+    _lower(resource.RLIMIT_AS, address_space + limits.memory)
     if os.getuid() != 0:
         _lower(resource.RLIMIT_NPROC, _processes_of_user() + limits.processes)
 
@@ -61,7 +65,8 @@ def _lower(which: int, value: int) -> None:
     resource.setrlimit(which, (value, value))
 
 
-def _address_space() -> int:
+def address_space() -> int:
+    """Bytes of virtual memory that this process has."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
 
@@ -129,7 +134,10 @@ class Sandbox:
         self.start()
 
     def start(self) -> None:
-        self.scratch = tempfile.mkdtemp(prefix="autograder-")
+        self.nested = False
+        outer = bubblewrap(_packages())
+        self.bubblewrap = bool(outer)
+        self.scratch = SCRATCH if outer else tempfile.mkdtemp(prefix="autograder-")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             os.set_inheritable(theirs.fileno(), True)
@@ -139,11 +147,11 @@ class Sandbox:
                 "preload": self.preload,
                 "limits": asdict(self.limits),
                 "scratch": self.scratch,
+                "fonts": _font_lists(),
             }
             self.process = subprocess.Popen(
-                [*self._walls(), sys.executable, "-I", "-c", _START, json.dumps(settings)],
+                [*outer, sys.executable, "-I", "-c", _START, json.dumps(settings)],
                 env=_environment(),
-                cwd=self.scratch,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -152,14 +160,16 @@ class Sandbox:
         self.control = ours
         self.owner = os.getpid()
 
-    def _walls(self) -> list[str]:
-        """The command that puts walls around the interpreter; none stand yet but processes and limits."""
-        return []
-
     @property
     def walls(self) -> str:
-        """Which walls stand, in words, for the report."""
-        return f"own process, {self.limits.memory // MIB} MB, {self.limits.cpu} s of processor time"
+        """Which walls stand, in words, for the report. Known once the interpreter is warm."""
+        standing = ["bubblewrap, no network, no files but the interpreter's"] if self.bubblewrap else []
+        standing += [
+            "own namespaces for each submission" if self.nested else "own processes for each submission"
+        ]
+        return ", ".join(
+            [*standing, f"{self.limits.memory // MIB} MB", f"{self.limits.cpu} s of processor time"]
+        )
 
     def run(self, job: dict, exercises: Iterable[str]) -> Run:
         """Start a child on `job`; raise `Gone` if the warm interpreter has died."""
@@ -183,11 +193,12 @@ class Sandbox:
         """Return when the interpreter has imported everything; raise `CourseError` where it could not start."""
         self.control.settimeout(timeout)
         try:
-            warm = self.control.recv(64) == b"warm"
+            told = self.control.recv(64)
         except OSError:
-            warm = False
+            told = b""
         self.control.settimeout(None)
-        if not warm:
+        self.nested = told == b"warm, nested"
+        if not told.startswith(b"warm"):
             raise CourseError(
                 "the sandbox's interpreter did not start; what it said on standard error is above. "
                 f"It runs {sys.executable} with {', '.join(_import_paths())} on its path."
@@ -208,7 +219,8 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        if not self.bubblewrap:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def __enter__(self) -> Sandbox:
         return self
@@ -227,12 +239,23 @@ main(settings)
 """
 
 
-def _import_paths() -> list[str]:
+def _packages() -> tuple[str, ...]:
+    """The two packages of ours that the untrusted side may read."""
     import dlcv
 
-    own = Path(__file__).resolve().parent.parent
-    course = Path(dlcv.__file__).resolve().parent.parent
-    return list(dict.fromkeys([str(course), str(own)]))
+    return str(Path(dlcv.__file__).resolve().parent), str(Path(__file__).resolve().parent)
+
+
+def _import_paths() -> list[str]:
+    return list(dict.fromkeys(str(Path(package).parent) for package in _packages()))
+
+
+def _font_lists() -> list[str]:
+    """Where matplotlib keeps its list of fonts: made once, by this import, as it takes seconds."""
+    import matplotlib
+    import matplotlib.font_manager
+
+    return [str(path) for path in Path(matplotlib.get_cachedir()).glob("fontlist-*.json")]
 
 
 def _environment() -> dict[str, str]:
@@ -247,8 +270,4 @@ def _environment() -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         "NBGRADER_EXECUTION": "autograde",
     }
-    # Only to find the font list that matplotlib has made before; each child gets a home of its own.
-    for name in ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME"):
-        if name in os.environ:
-            environment[name] = os.environ[name]
-    return environment
+    return {**environment, "HOME": SCRATCH}

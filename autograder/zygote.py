@@ -23,7 +23,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .sandbox import Limits, confine
+from .sandbox import Limits, address_space, confine
+from .walls import drop_capabilities, own_namespaces, own_process_list
 from .wire import Channel, WireError
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -32,12 +33,16 @@ _MOST_DESCRIPTORS = 200
 
 def main(settings: dict) -> None:
     """Warm up, then fork a guardian for each request until the trusted side hangs up."""
+    os.chdir(settings["scratch"])
+    bring_fonts(settings["fonts"])
     warm(settings["preload"])
     control = socket.socket(fileno=settings["control"])
-    limits = Limits(**settings["limits"])
+    limits, scratch = Limits(**settings["limits"]), settings["scratch"]
+    warm_size = address_space()
+    nested = _can_nest(scratch)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
-    control.send(b"warm")
+    control.send(b"warm, nested" if nested else b"warm")
     while True:
         try:
             message, descriptors, _, _ = socket.recv_fds(control, 64, _MOST_DESCRIPTORS)
@@ -46,11 +51,25 @@ def main(settings: dict) -> None:
         if not message:
             break
         if os.fork() == 0:
-            _and_leave(guard, control, descriptors, limits, settings["scratch"])
+            control.close()
+            if nested:
+                own_namespaces(scratch)
+                if os.fork():
+                    os._exit(0)  # the fork is process 1 behind the inner wall
+                own_process_list()
+            _and_leave(guard, descriptors, limits, scratch, warm_size)
         for descriptor in descriptors:
             os.close(descriptor)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     kill_descendants()
+
+
+def bring_fonts(lists: Iterable[str]) -> None:
+    """Copy matplotlib's lists of fonts to where it may write, else it would make them anew."""
+    folder = os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp(dir=".")
+    for path in lists:
+        with contextlib.suppress(OSError):
+            shutil.copy(path, folder)
 
 
 def warm(preload: Iterable[str]) -> None:
@@ -68,9 +87,16 @@ def warm(preload: Iterable[str]) -> None:
     gc.freeze()
 
 
-def guard(control: socket.socket, descriptors: list[int], limits: Limits, scratch: str) -> None:
+def _can_nest(scratch: str) -> bool:
+    """Try the inner wall once, in a process that is thrown away."""
+    child = os.fork()
+    if child == 0:
+        _and_leave(own_namespaces, scratch)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def guard(descriptors: list[int], limits: Limits, scratch: str, warm_size: int) -> None:
     """Start the learner's process of one run, watch it, and leave nothing of it behind."""
-    control.close()
     os.setsid()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     trusted, talk, *others = (socket.socket(fileno=descriptor) for descriptor in descriptors)
@@ -85,7 +111,7 @@ def guard(control: socket.socket, descriptors: list[int], limits: Limits, scratc
     guardian = os.getpid()
     student = os.fork()
     if student == 0:
-        _and_leave(_learner, job, guardian, (trusted, wake, bell), talk, others, limits, folder)
+        _and_leave(_learner, job, guardian, (trusted, wake, bell), talk, others, limits, folder, warm_size)
     for sock in (talk, *others):
         sock.close()
     try:
@@ -130,8 +156,15 @@ def _how(status: int) -> dict:
 
 
 def _learner(
-    job: dict, guardian: int, not_its: tuple, talk: socket.socket, others: list, limits: Limits, folder: str
-):
+    job: dict,
+    guardian: int,
+    not_its: tuple,
+    talk: socket.socket,
+    others: list,
+    limits: Limits,
+    folder: str,
+    warm_size: int,
+) -> None:
     """Become the learner's process: no descriptor but its own sockets, no environment but its own, limits."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -152,7 +185,8 @@ def _learner(
     sys.path.insert(0, "")
     answers = dict(zip(job["exercises"], others, strict=True))
     watches = _watches(job["chapter"], job["exercises"])
-    confine(limits)
+    confine(limits, warm_size)
+    drop_capabilities()
 
     from .student import run_notebook
 
@@ -179,8 +213,8 @@ def _and_leave(work: Callable, *arguments: Any) -> None:
 def kill_descendants() -> None:
     """Kill all children, and what they leave behind as it is adopted, until nothing is left."""
     while True:
-        children = _children()
-        for child in children:
+        # Process 1 of a namespace kills everybody in it at one stroke.
+        for child in [-1] if os.getpid() == 1 else _children():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(child, signal.SIGKILL)
         try:

@@ -214,12 +214,10 @@ def test_a_new_version_asks_a_human_again(graded):
 def test_nbgraders_own_feedback_reads_what_we_wrote(graded):
     """The converter that `nbgrader generate_feedback` runs, on our autograded notebook and our gradebook."""
     from nbgrader.apps import NbGraderAPI
-    from traitlets.config import Config
+    from nbgrader.coursedir import CourseDirectory
 
-    config = Config()
-    config.CourseDirectory.root = str(graded.course.folder)
-    config.CourseDirectory.db_url = graded.course.db_url
-    api = NbGraderAPI(config=config)
+    folder = CourseDirectory(root=str(graded.course.folder), db_url=graded.course.db_url)
+    api = NbGraderAPI(folder)
     rows = {row["student"]: row for row in api.get_submissions(graded.assignment)}
     assert rows["bob"]["autograded"]
     assert rows["bob"]["max_score"] == 7
