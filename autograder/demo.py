@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
 from . import commands
-from .build import build
+from .build import build, text_of
 from .course import Course
 from .sample_class import CHAPTER, hand_in, sample_class
 
@@ -28,11 +29,11 @@ def main(keep: bool = False) -> None:
     console.print(f"[dim]{time.monotonic() - start:.0f} seconds in all[/dim]")
 
 
-def demo_course(*, anew: bool = True) -> Course:
-    """Return the course folder of the demonstration, `course/demo`, filled with the sample class."""
+def demo_course(folder: Path | None = None, *, anew: bool = True) -> Course:
+    """Return a course folder (default: `course/demo`) filled with the sample class."""
     course = Course.open()
     course.make_importable()
-    course = replace(course, folder=course.root / "course" / "demo")
+    course = replace(course, folder=folder or course.folder / "demo")
     if anew or not (course.folder / "submitted").is_dir():
         shutil.rmtree(course.folder, ignore_errors=True)
         _make(course)
@@ -41,8 +42,6 @@ def demo_course(*, anew: bool = True) -> Course:
 
 def _make(course: Course) -> None:
     """nbgrader's layout: source and release as its own commands would leave them, and what was handed in."""
-    from .build import text_of
-
     chapter = course.chapter(CHAPTER)
     built = build(course, chapter, allow_missing_figures=True)
     for place, notebook in ((course.source, built.source), (course.release, built.student)):
