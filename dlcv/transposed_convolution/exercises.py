@@ -687,8 +687,8 @@ bilinear = exercises.function(
         "Write the tent of one row first. Where is its middle when there are four numbers?",
         "The middle of `kernel_size` numbers is `(kernel_size - 1) / 2`, which lies between two numbers for "
         "an even size. The tent falls to zero over `(kernel_size + 1) // 2` pixels.",
-        "With `tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor`, number (k, l) of the filter "
-        "is the product of `tent[k]` and `tent[l]`: `torch.outer` makes them all.",
+        "With `tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor`, each number of the filter is the "
+        "product of two numbers of the `tent`, one down and one across: `torch.outer` makes them all.",
     ),
 )
 
