@@ -73,11 +73,11 @@ def _render(
     seen = look(layout, camera)
     points = surface(layout, camera, seen)
     if options.supersample == 1:
-        colour = shade(layout, camera, points, seen.depth, options.shadow_samples)
+        colour = shade(layout, points, seen.depth, options.shadow_samples)
     else:
         finer = camera.finer(options.supersample)
         more = look(layout, finer)
-        colour = shade(layout, finer, surface(layout, finer, more), more.depth, options.shadow_samples)
+        colour = shade(layout, surface(layout, finer, more), more.depth, options.shadow_samples)
     image = colour.view(3, len(draws.state), height * options.supersample, -1).transpose(0, 1)
     image = torch.nn.functional.avg_pool2d(image.clamp(0, 1), options.supersample)
     image = (encoded(image) + options.noise * grain(layout, height, width)).clamp(0, 1)

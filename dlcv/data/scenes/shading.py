@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dlcv.data.scenes.camera import Camera
 from dlcv.data.scenes.draws import mix
 from dlcv.data.scenes.layout import Layout
 from dlcv.data.scenes.materials import albedo, step, value_noise
@@ -26,13 +25,12 @@ def encoded(linear: Tensor) -> Tensor:
     return torch.where(linear <= 0.0031308, 12.92 * linear, bright)
 
 
-def shade(layout: Layout, camera: Camera, seen: Surface, depth: Tensor, samples: int) -> Tensor:
+def shade(layout: Layout, seen: Surface, depth: Tensor, samples: int) -> Tensor:
     """Return the image as linear RGB `(3, P)`.
 
     Parameters
     ----------
     layout : Layout
-    camera : Camera
     seen : Surface
     depth : (P,)
         Infinity in the sky.
@@ -42,9 +40,9 @@ def shade(layout: Layout, camera: Camera, seen: Surface, depth: Tensor, samples:
     n, scene, street = len(layout.street), seen.scene, layout.street[seen.scene]
     sky, water = seen.label == SKY, seen.label == WATER
     sun = torch.tensor([1.0, 0.93, 0.82], device=scene.device)
-    indoors = torch.tensor([0.36, 0.34, 0.32], device=scene.device)
+    indoors = torch.tensor([0.33, 0.31, 0.29], device=scene.device)
 
-    share, open_sky = light(layout, camera, seen, samples)
+    share, open_sky = light(layout, seen, samples)
     rise = seen.normal[2].float()
     horizon, overhead = layout.sky.permute(1, 2, 0)  # (3, N) each
     outdoors = (0.35 * overhead + 0.25 * horizon)[:, scene] * (0.5 + 0.5 * rise) + 0.12
@@ -61,7 +59,7 @@ def shade(layout: Layout, camera: Camera, seen: Surface, depth: Tensor, samples:
     return image.view(3, n, -1)
 
 
-def light(layout: Layout, camera: Camera, seen: Surface, samples: int) -> tuple[Tensor, Tensor]:
+def light(layout: Layout, seen: Surface, samples: int) -> tuple[Tensor, Tensor]:
     """Return how much of the lamp's light and how much of the sky each surface point gets, both `(P,)`.
 
     The lamp: Lambert's cosine, times the share of the lamp's points that no thing hides. Walls hide nothing.
@@ -70,49 +68,56 @@ def light(layout: Layout, camera: Camera, seen: Surface, samples: int) -> tuple[
     """
     n, things = layout.density.shape
     point, normal = seen.point.view(3, n, -1), seen.normal.view(3, n, -1)
-    p, normal32 = point.float(), normal.float()
-    lambert, open_sky = torch.zeros_like(p[0]), torch.ones_like(p[0])
-    pixel = torch.arange(point.shape[2], device=point.device)
+    to_lamp = layout.lamp.T[:, :, None] - point
+    distance = dot(to_lamp, to_lamp).sqrt()
+    slope = (dot(normal, to_lamp) / distance).float()
     matte = ((seen.label != SKY) & (seen.label != WATER)).view(n, -1)
-    sphere = layout.sphere.float()
+    faces = matte & (slope > 0)
+
+    p, normal32, d = point.float(), normal.float(), (to_lamp / distance).float()
+    spread = lamp_size(layout, samples)[:, None].float() / distance.float()
+    open_sky = torch.ones_like(slope)
+    pairs = []
+    for slot in range(things):
+        x, y, z, radius = layout.sphere.float()[:, slot, :, None].unbind(1)
+        across = torch.stack([x - p[0], y - p[1], z - p[2]])
+        square = dot(across, across).clamp(min=1e-6)
+        taken = dot(across, normal32).clamp(min=0) / square.sqrt() * (radius * radius / square).clamp(max=1)
+        open_sky = open_sky * (1 - 0.75 * layout.density[:, slot, None].float() * taken)
+        # Only rays to the lamp that pass the sphere around a thing can meet the thing.
+        along = dot(across, d)
+        near = square - along * along < (1.01 * radius + 0.01 + spread * along.clamp(min=0)).square()
+        scene, pixel = torch.nonzero(near & faces & (along > -radius) & (radius > 0), as_tuple=True)
+        pairs.append((torch.full_like(scene, slot), scene, pixel))
+    slot, scene, pixel = (torch.cat(part) for part in zip(*pairs, strict=True))
+
+    hidden = torch.zeros_like(slope)
     for sample in range(samples):
-        to_lamp = lamp_points(layout, pixel, sample, samples) - point
-        distance = dot(to_lamp, to_lamp).sqrt()
-        slope = (dot(normal, to_lamp) / distance).float()
-        faces = matte & (slope > 0)
-        d = (to_lamp / distance).float()
-        dark = []
-        for slot in range(things):
-            x, y, z, radius = sphere[:, slot, :, None].unbind(1)
-            across = torch.stack([x - p[0], y - p[1], z - p[2]])
-            square = dot(across, across)
-            along = dot(across, d)
-            near = (square - along * along < (1.01 * radius) ** 2 + 1e-4) & (along > -radius) & (radius > 0)
-            which, at = torch.nonzero(near & faces, as_tuple=True)
-            dark.append((torch.full_like(which, slot), which, at))
-            if sample == 0:
-                facing = (dot(across, normal32)).clamp(min=0) / square.clamp(min=1e-6).sqrt()
-                taken = facing * (radius * radius / square.clamp(min=1e-6)).clamp(max=1)
-                open_sky = open_sky * (1 - 0.75 * layout.density[:, slot, None].float() * taken)
-        slots, which, at = (torch.cat(part) for part in zip(*dark, strict=True))
-        hidden = blocked(layout, which * things + slots, point[:, which, at], to_lamp[:, which, at])
-        faces[which[hidden], at[hidden]] = False
-        near_lamp = torch.where(layout.street[:, None], 1.15, 1.5 / (1 + 0.08 * distance.square())).float()
-        lambert += torch.where(faces, slope * near_lamp, 0.0) / samples
+        way = lamp_points(layout, scene, pixel, sample, samples) - point[:, scene, pixel]
+        (met,) = torch.nonzero(
+            blocked(layout, scene * things + slot, point[:, scene, pixel], way), as_tuple=True
+        )
+        dark = torch.zeros_like(faces)
+        dark[scene[met], pixel[met]] = True
+        hidden += dark
+    fall = torch.where(layout.street[:, None], 1.15, 1.9 / (1 + 0.1 * distance.square())).float()
+    lambert = torch.where(faces, slope * fall * (1 - hidden / samples), 0.0)
     return lambert.flatten(), open_sky.flatten()
 
 
-def lamp_points(layout: Layout, pixel: Tensor, sample: int, samples: int) -> Tensor:
-    """Return a point of the lamp for each pixel `(3, N, H * W)`: its middle, or one of a sunflower of points.
+def lamp_size(layout: Layout, samples: int) -> Tensor:
+    """Return the lamps' radii `(N,)` in metres; a lamp that is looked at once is a point."""
+    return torch.where(layout.street, 2.0, 0.25).double() * (samples > 1)
+
+
+def lamp_points(layout: Layout, scene: Tensor, pixel: Tensor, sample: int, samples: int) -> Tensor:
+    """Return a point of the lamp `(3, Q)` for each of some pixels: one of a sunflower of points.
 
     The sunflower is turned by a random angle in each pixel, so that few points give grain and no bands.
     """
-    lamp = layout.lamp.T[:, :, None]
-    if samples == 1:
-        return lamp
-    angle = mix(pixel ^ layout.salt[:, None]).double() / 2**32 * (2 * torch.pi) + sample * GOLDEN_ANGLE
-    size = torch.where(layout.street, 2.0, 0.25)[:, None] * ((sample + 0.5) / samples) ** 0.5
-    return lamp + size * torch.stack([angle.cos(), angle.sin(), torch.zeros_like(angle)])
+    angle = mix(pixel ^ layout.salt[scene]).double() / 2**32 * (2 * torch.pi) + sample * GOLDEN_ANGLE
+    size = lamp_size(layout, samples)[scene] * ((sample + 0.5) / samples) ** 0.5
+    return layout.lamp.T[:, scene] + size * torch.stack([angle.cos(), angle.sin(), torch.zeros_like(angle)])
 
 
 def sky_colour(layout: Layout, scene: Tensor, ray: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def surfaces(
 
     hue = draws.uniform("hue", rows)
     saturation = draws.uniform("saturation", rows, low=0.15, high=0.95)
-    value = draws.uniform("value", rows, low=0.25, high=0.98)
+    value = draws.uniform("value", rows, low=0.25, high=0.98) * torch.where(is_thing, 1.0, 0.85)
     calm = torch.where(is_thing, 1.0, 0.4)  # walls and floors are seldom as gaudy as things
     first = hsv(hue, saturation * calm, value)
     other_hue = hue + draws.uniform("other hue", rows, low=-0.5, high=0.5) * torch.where(is_thing, 1.0, 0.2)
