@@ -27,6 +27,8 @@ def grade(
         report(course, assignment)
         return results
     console = Console()
+    if not console.is_terminal:  # a log wraps long lines by itself
+        console = Console(width=140)
     with progress_bar(console) as progress:
         results = grade_all(course, assignment, students=students, jobs=jobs, progress=progress)
         report(course, assignment)

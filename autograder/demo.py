@@ -19,7 +19,7 @@ __all__ = ["demo_course", "main"]
 
 def main(keep: bool = False) -> None:
     """Make the class, grade it, show the table and where everything lies."""
-    console = Console()
+    console = Console(highlight=False)
     start = time.monotonic()
     course = demo_course(anew=not keep)
     chapter = course.chapter(CHAPTER)

@@ -95,12 +95,16 @@ class _Matches:
         self.cells, self.release = cells, release
         self.slot_of: dict[int, Slot] = {}
         self.how: Counter[str] = Counter()
-        self.guesses: list[str] = []
+        self.guesses: dict[str, list[str]] = {}
 
     def add(self, position: int, slot: Slot, how: str) -> None:
         self.slot_of[position] = slot
         if slot.role != "prose":
             self.how[how] += 1
+
+    def guess(self, position: int, slot: Slot, why: str) -> None:
+        self.add(position, slot, why)
+        self.guesses.setdefault(why, []).append(f"{slot.words} (cell {position + 1})")
 
     def open_cells(self) -> list[int]:
         return [position for position in range(len(self.cells)) if position not in self.slot_of]
@@ -110,12 +114,13 @@ class _Matches:
         return [slot for slot in self.release.slots if slot.index not in filled]
 
     def flags(self) -> list[str]:
-        """One line for the whole notebook when marks were missing, one for each guess."""
+        """One line for the whole notebook when marks were missing, one for each kind of guess."""
         ways = [(way, count) for way, count in self.how.items() if way not in ("grade_id", "id")]
         if not ways:
-            return self.guesses
+            return []
         listed = ", ".join(f"{count} by {way}" for way, count in ways)
-        return [f"cells had lost their metadata and were recognised otherwise: {listed}", *self.guesses]
+        guesses = [f"guessed by {why}: {', '.join(cells)}" for why, cells in self.guesses.items()]
+        return [f"cells had lost their metadata and were recognised otherwise: {listed}", *guesses]
 
 
 def _by_grade_id(matches: _Matches) -> None:
@@ -150,10 +155,7 @@ def _by_definition(matches: _Matches) -> None:
         for position in matches.open_cells():
             cell = matches.cells[position]
             if cell.kind == "code" and slot.exercise in defined(cell.source):
-                matches.add(position, slot, "the name defined")
-                matches.guesses.append(
-                    f"cell {position + 1} was taken for {slot.words} because it defines it"
-                )
+                matches.guess(position, slot, "the name defined")
 
 
 def _by_neighbours(matches: _Matches) -> None:
@@ -167,10 +169,7 @@ def _by_neighbours(matches: _Matches) -> None:
         # An answered essay may share no word with its question, but nothing else stands in its place.
         alone = slot.role == "essay" and len(between) == 1
         if likeness >= LIKENESS or alone:
-            matches.add(position, slot, "its place")
-            matches.guesses.append(
-                f"cell {position + 1} was taken for {slot.words} because of its place and text"
-            )
+            matches.guess(position, slot, "place and likeness")
 
 
 def _gap(matches: _Matches, slot: Slot) -> Iterable[int]:

@@ -20,7 +20,8 @@ from .course import Course
 __all__ = ["CHAPTER", "Sample", "hand_in", "sample_class"]
 
 CHAPTER = "transposed_convolution"
-PAINT, SIZE, PAINT_2D = "conv_transpose1d", "output_size", "conv_transpose2d_naive"
+PAINT, SIZE = "conv_transpose1d", "output_size"
+PAINT_2D, MATRIX = "conv_transpose2d_naive", "convolution_matrix"
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,9 @@ class _Recipes:
 
     def slips(self) -> Iterable[Sample]:
         for name, exercise in self.exercises.items():
-            for slip in exercise.slips[: 2 if name == PAINT else 1]:
+            for number, slip in enumerate(exercise.slips[: 2 if name == PAINT else 1], 1):
                 reason = f"{exercise.title}: {slip.name}."
-                student = "slip_" + re.sub(r"\W+", "_", slip.name.lower()).strip("_")
+                student = f"slip_{name}" + (f"_{number}" if number > 1 else "")
                 answer = re.sub(r"^(def|class) _\b", rf"\1 {name}", slip.source)
                 yield self.answering(student, reason, name, answer, "slip", earns="some")
 
@@ -202,12 +203,15 @@ class _Recipes:
             "forbidden call",
             flags=("forbids", "conv_transpose2d"),
         )
-        yield paint(
+        written = self.answers[MATRIX].replace(f"def {MATRIX}", "def written_out")
+        yield self.answering(
             "changes_inputs",
-            "Right numbers, but the input is not what it was.",
-            right + f"\n\n{head}    out = painted(x, weight, stride).clone()\n    x *= 2\n    return out\n",
+            "Right numbers, but the filter is not what it was.",
+            MATRIX,
+            f"{written}\n\ndef {MATRIX}(weight, input_shape, stride=1, padding=0):\n"
+            "    matrix = written_out(weight, input_shape, stride, padding).clone()\n"
+            "    weight.detach().mul_(2)\n    return matrix\n",
             "changed its inputs",
-            earns="some",
         )
         yield paint(
             "wrong_shape",

@@ -18,6 +18,7 @@ from .record import Result
 __all__ = ["in_words", "progress_bar", "results_table", "summary"]
 
 MOST_NAMED = 2
+LONGEST = 160
 
 
 @contextmanager
@@ -41,13 +42,17 @@ def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
     table.add_column("what was found", overflow="fold")
     for result in results:
         points = f"{result.points:g} [dim]of {result.max_points:g}[/dim]"
-        found = escape(in_words(result))
+        found = escape(_short(in_words(result)))
         flags = [
             flag for flag in result.flags if not flag.startswith("essay to grade") and flag != result.problem
         ]
-        found += "".join(f"\n[yellow]{escape(flag)}[/yellow]" for flag in flags)
+        found += "".join(f"\n[yellow]{escape(_short(flag))}[/yellow]" for flag in flags)
         table.add_row(escape(result.student), points, found)
     return table
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def in_words(result: Result) -> str:
