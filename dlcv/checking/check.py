@@ -15,11 +15,12 @@ from dlcv.checking.verdict import Judge, Verdict, engine_error
 class Points(float):
     """What `check` returns: the points as a number, which nbgrader reads as partial credit from a cell's last line.
 
-    In a notebook the report above it says the same in words, so the number itself stays out of sight.
+    The report above it says the same in words, so in a notebook it stands there in small print.
     """
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": repr(float(self)), "text/html": "<span></span>"}
+        words = f'<span style="opacity:.6;font-size:85%">{float(self):g} points</span>'
+        return {"text/plain": repr(float(self)), "text/html": words}
 
 
 class Check:
