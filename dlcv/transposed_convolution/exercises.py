@@ -225,7 +225,7 @@ size_from_size = exercises.derivation(
         ("no fraction is left", _no_fraction),
         ("`i` stands alone on the left", lambda line, i, *others: is_solved_for(line, i)),
     ),
-    title="The output size, from the input size",
+    title="The same formula, derived",
     points=2,
     difficulty=2,
     minutes=8,
@@ -381,6 +381,13 @@ paint_2d.slip_of(
     "padding ignored",
     "You return the whole painted canvas. Cut `padding` rows and columns off each side.",
     ("canvas[padding : height - padding, padding : width - padding]", "canvas"),
+)
+paint_2d.slip_of(
+    painted_plane,
+    "nothing left without padding",
+    "You cut with `[padding:-padding]`. Without padding that is `[0:-0]`, which keeps nothing, because -0 is 0. "
+    "Count the end from the front: `[padding : height - padding]`.",
+    ("padding : height - padding, padding : width - padding", "padding:-padding, padding:-padding"),
 )
 paint_2d.slip_of(
     painted_plane,

@@ -199,7 +199,7 @@ def decoders_figure(trained: dict[str, tuple[nn.Module, list[float]]]) -> Pictur
     figure, axes = new_figure(2, 4, height=5.0)
     for column, (kind, (model, ripples)) in enumerate(trained.items()):
         painted = wall(model).mean(0)[:16, :16]
-        axes[0, column].imshow(255 * (painted - painted.mean()), cmap="gray", vmin=-8, vmax=8)
+        axes[0, column].imshow(255 * (painted - painted.mean()).numpy(), cmap="gray", vmin=-8, vmax=8)
         bare(axes[0, column], f"{kind}\nwall: ± {ripples[-1]:.1f} grey levels")
         with torch.no_grad():
             device = next(model.parameters()).device

@@ -261,7 +261,7 @@ def tents_figure(values: Sequence[float] = (2, 5, 3, 4)) -> Picture:
         tent = tent / tent.max() * (1 if kernel_size % 2 else 0.75)
         for i, value in enumerate(values):
             pixels = range(2 * i, 2 * i + kernel_size)
-            axis.bar(pixels, tent * value, width=0.94, color=YOURS, alpha=0.28, edgecolor=PAPER)
+            axis.bar(pixels, (tent * value).tolist(), width=0.94, color=YOURS, alpha=0.28, edgecolor=PAPER)
         painted = conv_transpose1d(x, tent, stride=2)
         centres = [2 * i + (kernel_size - 1) / 2 for i in range(len(values))]
         axis.plot(
