@@ -73,7 +73,8 @@ def source_notebook(
     path = course.solution(chapter)
     cells = read_source(path)
     figures = {picture.name: picture for picture in sorted(course.figures(chapter).glob("*.png"))}
-    broken = broken_rules(path, cells, exercises, None if allow_missing_figures else figures)
+    stored = None if allow_missing_figures else figures
+    broken = broken_rules(path, cells, exercises, minutes=chapter.minutes, figures=stored)
     if broken:
         raise CourseError("\n".join(broken))
     metadata = {**copy.deepcopy(METADATA), "dlcv": {"chapter": chapter.name}}

@@ -17,22 +17,35 @@ __all__ = ["broken_rules"]
 
 MOST_LINES = 10
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}(?<!-[0-9])")  # grid-2.png is the second picture of grid
+TAKES = re.compile(r"Difficulty (\w+) of 5, about (\w+) minutes?, ([\w.]+) points?")
+COUNTS = re.compile(r"\*\*Exercises:\*\* (\w+) with (\w+) points?")
+MINUTES = re.compile(r"\*\*It takes\*\* about (\w+) minutes")
+WORDS = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+]  # fmt: skip
 BEGIN_SOLUTION, END_SOLUTION = "BEGIN SOLUTION", "END SOLUTION"
 
 Found = Iterator[tuple[Cell | None, str]]
 
 
 def broken_rules(
-    path: Path, cells: list[Cell], exercises: Mapping, figures: Collection[str] | None
+    path: Path,
+    cells: list[Cell],
+    exercises: Mapping,
+    *,
+    minutes: int | None = None,
+    figures: Collection[str] | None = None,
 ) -> list[str]:
     """Every broken rule as one line: file, cell, what is wanted.
 
-    `exercises` maps a name to its exercise, `figures` are the file names of the stored pictures; None: do not
-    look at those.
+    `exercises` maps a name to its exercise, `minutes` is what course.toml says, `figures` are the file names of
+    the stored pictures; None: do not look at them.
     """
     found = [found for rule in RULES for found in rule(cells, exercises)]
+    found += minutes_agree(cells, minutes)
     if not found and figures is not None:
-        found = list(pictures_are_stored(cells, figures))
+        found = list(pictures_are_stored(cells, figures, path.stem))
     return [f"{path.name}, {cell}: {what}" if cell else f"{path.name}: {what}" for cell, what in found]
 
 
@@ -120,6 +133,30 @@ def points_agree(cells: list[Cell], exercises: Mapping) -> Found:
                 yield cell, f"says {cell.points} points, the exercise {points}; leave them out here"
 
 
+def prose_says_what_an_exercise_takes(cells: list[Cell], exercises: Mapping) -> Found:
+    """Above each exercise stands how hard it is, how long it takes and what it is worth, as the exercise says."""
+    said = None
+    for cell in cells:
+        if cell.kind == "markdown":
+            said = TAKES.search(cell.text) or said
+        elif cell.role == "solution" and cell.name in exercises:
+            exercise = exercises[cell.name]
+            wanted = [exercise.difficulty, exercise.minutes, exercise.points]
+            if said is None or list(map(_number, said.groups())) != wanted:
+                text = "Difficulty {:g} of 5, about {:g} minutes, {:g} points".format(*wanted)
+                yield cell, f"the prose above is to say {text!r}, as the exercise; found {said and said[0]!r}"
+            said = None
+
+
+def prose_counts_exercises(cells: list[Cell], exercises: Mapping) -> Found:
+    """Where the introduction counts exercises and points, it counts right."""
+    total = sum(exercise.points for exercise in exercises.values())
+    for cell in cells:
+        said = COUNTS.search(cell.text) if cell.kind == "markdown" else None
+        if said and list(map(_number, said.groups())) != [len(exercises), total]:
+            yield cell, f"says {said[0]!r}; the chapter has {len(exercises)} with {total:g} points"
+
+
 def pictures_have_words(cells: list[Cell], exercises: Mapping) -> Found:
     for cell in cells:
         if cell.role in ("figure", "widget") and not cell.alt:
@@ -147,20 +184,38 @@ RULES: tuple[Callable[[list[Cell], Mapping], Found], ...] = (
     tests_check_their_exercise,
     provided_cells_are_short,
     points_agree,
+    prose_says_what_an_exercise_takes,
+    prose_counts_exercises,
     pictures_have_words,
     words_occur,
 )
 
 
-def pictures_are_stored(cells: list[Cell], figures: Collection[str]) -> Found:
+def pictures_are_stored(cells: list[Cell], figures: Collection[str], chapter: str) -> Found:
     """Each figure and widget has its picture, each picture its cell."""
     owners = {re.sub(r"(-\d+)?\.png$", "", name) for name in figures}
     for cell in cells:
         if cell.role in ("figure", "widget") and f"{cell.name}.png" not in figures:
-            yield cell, f"figures/{cell.name}.png is missing; run: python -m autograder figures"
+            yield cell, f"figures/{cell.name}.png is missing; run: python -m autograder figures {chapter}"
     names = {cell.name for cell in cells if cell.role in PICTURE_ROLES}
     for owner in sorted(owners - names):
         yield None, f"figures/{owner}.png belongs to no figure, widget or experiment cell; delete it"
+
+
+def minutes_agree(cells: list[Cell], minutes: int | None) -> Found:
+    """The introduction and course.toml give the same time."""
+    for cell in cells:
+        said = MINUTES.search(cell.text) if cell.kind == "markdown" else None
+        if said and minutes is not None and _number(said[1]) != minutes:
+            yield cell, f"says {said[1]} minutes, course.toml says {minutes}"
+
+
+def _number(word: str) -> float:
+    """Numbers up to twenty may be written as words."""
+    word = word.lower()
+    return float(
+        WORDS.index(word) if word in WORDS else word if re.fullmatch(r"\d+(\.\d+)?", word) else "nan"
+    )
 
 
 def _calls(text: str, function: str, name: str) -> bool:

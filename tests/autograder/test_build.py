@@ -18,16 +18,17 @@ from autograder import build, figures, source, wording
 from autograder.cli import main
 from autograder.course import Course, CourseError
 
+LISTED = '[[chapters]]\nnumber = 4\nname = "doubling"\ntitle = "Doubling"\nminutes = 20\n'
 SOURCE = '''\
 # %% [markdown]
 # # Doubling
-# Some prose.
+# Some prose. **It takes** about 20 minutes. **Exercises:** 1 with 3 points.
 
 # %% role="setup" name="setup"
 check = None
 
 # %% [markdown]
-# More prose, without a heading.
+# More prose, without a heading. Difficulty 2 of 5, about 1 minute, 3 points.
 
 # %% role="figure" name="picture" alt="Two bars, one twice as high."
 draw()
@@ -73,11 +74,16 @@ class Trial:
     """A course of one chapter in a temporary folder, with one exercise."""
 
     def __init__(self, root, monkeypatch):
-        (root / "course.toml").write_text('[[chapters]]\nnumber = 4\nname = "doubling"\ntitle = "Doubling"\n')
+        (root / "course.toml").write_text(LISTED)
         self.course = Course.open(root=root)
         self.chapter = self.course.chapter("doubling")
         self.exercise = SimpleNamespace(
-            name="double", points=3, hints=("Use `+`.", "Write `x + x`."), chapter=None
+            name="double",
+            points=3,
+            difficulty=2,
+            minutes=1,
+            hints=("Use `+`.", "Write `x + x`."),
+            chapter=None,
         )
         self.exercises = {"double": self.exercise}
         monkeypatch.setattr(build, "exercises_of", lambda chapter: self.exercises)
@@ -320,6 +326,19 @@ BROKEN = {
         "says 4 points, the exercise 3",
     ),
     "points elsewhere": ('name="setup"', 'name="setup" points=1', "only test and essay cells have them"),
+    "no word of what it takes": (
+        "Difficulty 2 of 5, ",
+        "",
+        "to say 'Difficulty 2 of 5, about 1 minutes, 3 points'",
+    ),
+    "another difficulty": (
+        "Difficulty 2",
+        "Difficulty 3",
+        "found 'Difficulty 3 of 5, about 1 minute, 3 points'",
+    ),
+    "another count": ("1 with 3 points", "two with 3 points", "the chapter has 1 with 3 points"),
+    "another total": ("1 with 3 points", "1 with 4 points", "the chapter has 1 with 3 points"),
+    "other minutes": ("about 20 minutes", "about 25 minutes", "says 25 minutes, course.toml says 20"),
     "no alt text": (' alt="Two bars, one twice as high."', "", "for those who cannot see it"),
     "word of another solution": ("Add `x`", "Add `weight`", "a step of the stub names `weight`"),
     "unknown key": (
@@ -347,6 +366,11 @@ def test_broken_rules_are_named(trial, case):
 
 def test_ten_lines_are_allowed_and_blank_ones_do_not_count(trial):
     trial.edit("check = None", "# a comment\n\n" + NOT_SHORT.partition("\n")[2])
+    trial.build()
+
+
+def test_small_numbers_may_be_words(trial):
+    trial.edit("about 1 minute, 3 points", "about one minute, three points")
     trial.build()
 
 
@@ -378,7 +402,9 @@ def test_an_exercise_without_a_solution_cell_is_refused(trial):
 
 def test_a_missing_figure_names_the_command(trial):
     trial.picture.unlink()
-    with pytest.raises(CourseError, match=r"picture.png is missing; run: python -m autograder figures"):
+    with pytest.raises(
+        CourseError, match=r"picture.png is missing; run: python -m autograder figures 04_doubling"
+    ):
         trial.build()
     assert by_id(trial.build(allow_missing_figures=True).student)["picture"].outputs == []
 
