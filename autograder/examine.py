@@ -15,6 +15,7 @@ from typing import Any
 
 from dlcv.checking import BadMessage, Judge, LearnerGone, Reply, Request, Verdict
 
+from .needed import needed_cells
 from .restore import Restored
 from .sandbox import Limits, Run, Sandbox
 from .wire import Channel, Gone, Malformed, TimeUp, WireError
@@ -87,6 +88,7 @@ class _Sitting:
     def __init__(self, restored: Restored, exercises: list[str], chapter: str, sandbox: Sandbox):
         self.restored, self.exercises, self.chapter, self.sandbox = restored, exercises, chapter, sandbox
         self.limits: Limits = sandbox.limits
+        self.needed = needed_cells(restored.cells)
         self.deadline = time.monotonic() + WARM_UP + self.limits.submission
         self.runs: list[Run] = []
         self.skipped: set[int] = set()
@@ -119,7 +121,7 @@ class _Sitting:
                 name = placed.slot.exercise
                 if name not in self.channels and name not in self.undefined:
                     steps.append({"judge": name})
-            elif placed.runs and number not in self.skipped:
+            elif number in self.needed and number not in self.skipped:
                 steps.append({"cell": number, "source": placed.source})
         return steps
 

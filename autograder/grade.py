@@ -127,7 +127,8 @@ def preloads(release: Release) -> list[str]:
                 if isinstance(node, ast.Import):
                     modules += [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    modules.append(node.module)
+                    # What is imported from a package may be a module, too.
+                    modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return list(dict.fromkeys(modules))
 
 
