@@ -143,6 +143,46 @@ def instance_map(instances, colours: Sequence[str] = INSTANCES) -> np.ndarray:
     return painted
 
 
+def panoptic_map(semantic, instances, colours: Sequence[str] = CLASSES, void: int | None = 255) -> np.ndarray:
+    """Paint each pixel in its class's colour, instances of a class in shades of it, with dark lines between.
+
+    Parameters
+    ----------
+    semantic : (H, W) whole numbers
+    instances : (H, W) whole numbers
+        0 on stuff.
+
+    Returns
+    -------
+    (H, W, 3) float array in [0, 1]
+    """
+    semantic, instances = as_array(semantic), as_array(instances)
+    painted = label_map(semantic, colours, void)
+    for label in np.unique(semantic[instances > 0]):
+        for number, instance in enumerate(np.unique(instances[(semantic == label) & (instances > 0)])):
+            towards, share = SHADES[number % len(SHADES)]
+            mask = instances == instance
+            painted[mask] += share * (towards - painted[mask])
+    painted[boundaries(semantic.astype(np.int64) * 4096 + instances)] *= 0.45
+    return painted
+
+
+SHADES = ((0.0, 0.0), (1.0, 0.5), (0.0, 0.4), (1.0, 0.75), (0.0, 0.65))
+"""How far the first, second, ... instance of a class moves towards white (1) or black (0)."""
+
+
+def normal_map(normals) -> np.ndarray:
+    """Paint unit normals `(3, H, W)` (x right, y down, z into the image) as colours `(H, W, 3)`.
+
+    The usual picture: red grows to the right, green upwards, blue towards the camera; a surface that faces the
+    camera is (0.5, 0.5, 1). Pixels without a normal are light grey.
+    """
+    normals = np.moveaxis(as_array(normals), 0, -1).astype(float)
+    painted = 0.5 + 0.5 * normals * (1, -1, -1)
+    painted[(normals == 0).all(-1)] = to_rgb(BLANK)
+    return painted
+
+
 def boundaries(labels) -> np.ndarray:
     """Return True at pixels whose right or lower neighbour has another label.
 
@@ -199,6 +239,7 @@ def show(
     unit: str | None = None,
     limits: tuple[float, float] | None = None,
     cmap: str = HEAT,
+    bar: bool = True,
 ) -> Axes:
     """Draw one map on an axis, in the way that fits what it is.
 
@@ -216,6 +257,8 @@ def show(
         Written beside the colour bar of a heat map.
     limits : (low, high)
         Range of the heat map; by default that of the values.
+    bar : bool
+        Draw a heat map's colour bar.
     """
     values = as_array(values)
     if values.ndim == 3:
@@ -228,10 +271,10 @@ def show(
         low, high = limits if limits else (None, None)
         colour_map = matplotlib.colormaps[cmap].with_extremes(bad=BLANK)
         drawn = axis.imshow(np.ma.masked_invalid(values), cmap=colour_map, vmin=low, vmax=high)
-        bar = axis.figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02)
-        bar.outline.set_visible(False)
-        if unit:
-            bar.set_label(unit)
+        if bar:
+            scale = axis.figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02)
+            scale.outline.set_visible(False)
+            scale.set_label(unit or "")
     return bare(axis, title)
 
 
