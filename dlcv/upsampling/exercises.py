@@ -26,7 +26,7 @@ nearest = exercises.function(
     minutes=5,
     forbidden=(INTERPOLATION,),
     hints=(
-        "Which input row does output row `i` lie in? Write the answers for all rows as one list of numbers.",
+        "Which input row does each output row lie in? Write the answers for all rows as one list of numbers.",
         "With a scale of 2 the rows are 0, 0, 1, 1, 2, 2: a whole division of `torch.arange` gives them.",
         "Index with them: `x[:, :, rows]` picks rows, and `[:, :, :, columns]` picks columns.",
     ),
