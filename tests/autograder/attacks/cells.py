@@ -187,7 +187,7 @@ LOOKING = [
         cells=paint(
             "shape = (len(x) - 1) * stride + len(weight)\n"
             "near = [t for t in gc.get_objects() if type(t) is torch.Tensor and t.shape == (shape,)]\n"
-            "near = [t for t in near if not (t == 0).all() and t is not x and t is not weight]\n"
+            "near = [t for t in near if t.any() and not any(torch.equal(t, a) for a in (x, weight))]\n"
             "return near[0].clone() if near else torch.zeros(shape)",
             "import gc\n",
         ),

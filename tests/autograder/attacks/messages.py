@@ -8,13 +8,11 @@ from .cells import FORBIDDEN, READY, paint
 # The sockets that a learner's process holds, found among its open descriptors.
 SOCKETS = (
     "import os, socket, stat, time\n"
+    "def is_socket(fd):\n"
+    "    try: return stat.S_ISSOCK(os.fstat(fd).st_mode)\n"
+    "    except OSError: return False\n"
     "def sockets():\n"
-    "    found = []\n"
-    "    for fd in range(3, 64):\n"
-    "        try:\n"
-    "            if stat.S_ISSOCK(os.fstat(fd).st_mode): found.append(socket.socket(fileno=os.dup(fd)))\n"
-    "        except OSError: pass\n"
-    "    return found\n"
+    "    return [socket.socket(fileno=os.dup(fd)) for fd in [*filter(is_socket, range(3, 64))]]\n"
     "def say(body, letter=b'B', length=None):\n"
     "    for s in sockets():\n"
     "        s.settimeout(0.2)\n"

@@ -171,9 +171,9 @@ ATTACKS = [
         "processes-memory-together",
         "Each process keeps to its limit; together they do not.",
         cell="import os, signal, time\n"
-        "children, size = [], 100 * 2**20\n"
+        "children, size = [], 140 * 2**20\n"
         "done, tell = os.pipe()\n"
-        "for _ in range(3):\n"
+        "for _ in range(4):\n"
         "    pid = os.fork()\n"
         "    if pid == 0:\n"
         "        try:\n"
@@ -186,7 +186,7 @@ ATTACKS = [
         "try: got = sum(len(os.read(done, 1)) for _ in children)\n"
         "finally:\n"
         "    for pid in children: os.kill(pid, signal.SIGKILL)\n"
-        "raise Reached('300 MB in three processes')\n",
+        "raise Reached('560 MB in four processes')\n",
         paint=ENDED,
         size=ENDED,
         wall="memory",
