@@ -204,9 +204,7 @@ def inverse_figure() -> Picture:
     image = torch.from_numpy(data.camera()[20:228, 140:348]).double() / 255
     blur = torch.full((7, 7), 1 / 49, dtype=torch.float64)
     blurred = correlate2d(image, blur, padding=3)
-    again = correlate2d(
-        blurred, blur.flip(0, 1), padding=3
-    )  # at stride 1 the transpose slides the flipped filter
+    again = correlate2d(blurred, blur.flip(0, 1), padding=3)  # what the transpose is at stride 1
     restored = torch.from_numpy(richardson_lucy(blurred.numpy(), blur.numpy(), num_iter=60))
     figure, axes = new_figure(1, 4, height=2.6)
     panels = {
@@ -216,9 +214,8 @@ def inverse_figure() -> Picture:
         "deconvolved": restored,
     }
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
-        axis.imshow(
-            values[40:-40, 40:-40], cmap="gray", vmin=0, vmax=1
-        )  # without the border, where zeros came in
+        inside = values[40:-40, 40:-40].numpy()  # at the border zeros came in
+        axis.imshow(inside, cmap="gray", vmin=0, vmax=1)
         bare(axis, title)
     return figure
 

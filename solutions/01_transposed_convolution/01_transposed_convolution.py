@@ -33,7 +33,7 @@ device.report()
 # %% [markdown]
 # ## Why
 #
-# Look at the middle panel. Each cell is one decision of a network that has halved the photograph five times.
+# A network has halved this photograph five times. In the middle is the best that it could say then: one class a cell.
 # On the right is what you are asked for.
 
 # %% role="figure" name="coarse" alt="A photograph of people at tables; its classes in 11 by 15 coarse cells; its classes at every pixel."
@@ -57,10 +57,10 @@ figures.slide_figure()
 
 # %% [markdown]
 # A convolution **collects**. An output pixel takes three inputs, weighs them by $x, y, z$ and adds them up. Stride 2
-# means: from one output to the next, the window moves two *input* pixels. So the row shrinks to about a half.
+# means: from one output to the next, the window moves two *input* pixels. So the row about halves.
 #
 # Now turn every arrow round. An input pixel **paints**: it hands itself to three outputs, weighed by $x, y, z$.
-# Stride 2 means: from one input to the next, the brush moves two *output* pixels. So the row grows to about the double.
+# Stride 2 means: from one input to the next, the brush moves two *output* pixels. So the row about doubles.
 #
 # On the right, two arrows end at the same output. What should stand there?
 
@@ -112,7 +112,7 @@ check.grade("conv_transpose1d", conv_transpose1d)
 # Hints for conv_transpose1d.
 
 # %% [markdown]
-# Two things to see before you go on. Which of these two outputs has pixels that nobody painted, and why?
+# Before you go on: which of these two outputs has pixels that nobody painted, and why?
 
 # %% role="given" name="gaps"
 x, weight = torch.tensor([1, 2, 3]), torch.tensor([1, 1])
@@ -130,8 +130,8 @@ print("stride 3:", tc.conv_transpose1d(x, weight, stride=3).tolist())
 #
 # Two arguments change it, and both are named after what a *convolution* does with them.
 #
-# - **Padding** $p$: the convolution adds $p$ zeros at each end. Its transpose undoes that: it **trims** $p$ pixels from
-#   each end.
+# - **Padding** $p$: the convolution adds $p$ zeros at each end. On the way back nobody asks for what lands on them: the
+#   transposed convolution **trims** $p$ pixels from each end.
 # - **Output padding**: look at the left half of the picture. Why is there a choice on the way back?
 
 # %% role="figure" name="sizes" alt="Left, three pixels and four pixels both give two windows of a convolution with stride 2 and padding 1. Right, five painted pixels, three left after padding 1, four with output padding 1."
@@ -143,7 +143,7 @@ figures.sizes_figure()
 # It adds nothing at the near end, and it is not made of zeros: look at the last row of the picture.
 #
 # You will also meet this recipe: *paint 2 × 2 with a 3 × 3 filter and stride 2, which gives 5 × 5; trim one row at
-# the top and one column at the left; that makes 4 × 4.* Which arguments is that?
+# the top and one column at the left; that makes 4 × 4.* Which arguments say so?
 
 # %% role="given" name="five-to-four"
 print("painted          ", tc.output_size(2, kernel_size=3, stride=2))
@@ -151,6 +151,8 @@ print("padding 1        ", tc.output_size(2, kernel_size=3, stride=2, padding=1)
 print("output padding 1 ", tc.output_size(2, kernel_size=3, stride=2, padding=1, output_padding=1))
 
 # %% [markdown]
+# Padding 1 and output padding 1: the second gives back, at the bottom and at the right, what the first took there.
+#
 # A filter can also be spread out: with **dilation** $d$ its numbers lie $d$ pixels apart on the canvas. How many
 # pixels does a filter of $k$ numbers span then?
 #
@@ -225,8 +227,8 @@ check.grade("size_from_size", size_from_size)
 # Hints for size_from_size.
 
 # %% [markdown]
-# Lay your last line beside your code of Exercise 2. The remainder $r$ is the output padding: what the convolution
-# forgot by rounding down, the way back must be told.
+# Lay your last line beside your code of Exercise 2, whose `size` is this $o$. The remainder $r$ is the output padding: what
+# the convolution forgot by rounding down, the way back must be told.
 #
 # The next cell goes there and back. Each row size shrinks to $o$; from $o$ and its own $r$ it comes back exact.
 
@@ -435,7 +437,7 @@ convolved = torch.nn.functional.conv2d(image, weight, stride=2, padding=1)
 b = torch.randn_like(convolved)
 (gradient,) = torch.autograd.grad(convolved, image, b)
 painted = tc.conv_transpose2d(b, weight, stride=2, padding=1, output_padding=1)
-print("largest difference:", float((gradient - painted).abs().max()))
+print(f"largest difference: {float((gradient - painted).abs().max()):.1e}")
 
 # %% [markdown]
 # ## Transposed, not inverse
@@ -481,8 +483,8 @@ figures.spread_figure()
 # **Why is the filter flipped?** Output $o$ receives $x_i\, w_{o - i s}$. Walk to the right: $i$ grows, so $o - i s$ falls. The
 # filter is read back to front.
 #
-# **Why this border?** Without padding, the first copy's first number lands on output 0. A sliding filter of $k$ numbers
-# finds that pixel only if it may hang over by $k - 1$. Trimming $p$ takes $p$ away: the border is $k - 1 - p$.
+# **Why this border?** Without padding, output 0 receives from the first pixel only. So its window has to end on that pixel,
+# and the other $k - 1$ numbers hang over. Padding trims $p$ outputs, so the window starts $p$ later: the border is $k - 1 - p$.
 #
 # Do not mix this up with *dilated* (atrous) convolution, as you will see on slides. There the **filter** is spread with
 # zeros, here the **input** is. Chapter 03 is about the other one.
@@ -584,7 +586,7 @@ check.grade("bilinear_kernel", bilinear_kernel)
 image = torch.rand(1, 1, 4, 5)
 painted = tc.conv_transpose2d(image, tc.bilinear_kernel(3)[None, None], stride=2, padding=1)
 resized = torch.nn.functional.interpolate(image, size=(7, 9), mode="bilinear", align_corners=True)
-print("largest difference:", float((painted - resized).abs().max()))
+print(f"largest difference: {float((painted - resized).abs().max()):.1e}")
 
 # %% [markdown]
 # ## Batches and channels
@@ -789,7 +791,7 @@ if not device.while_grading():
 # - V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016: chapter 4 has every case
 #   of padding and stride as a picture.
 # - W. Shi, J. Caballero, L. Theis, F. Huszár, A. Aitken, C. Ledig and Z. Wang, "Is the deconvolution layer the same as a
-#   convolutional layer?", arXiv:1609.07009, 2016.
+#   convolutional layer?", arXiv:1609.07009, 2016: on the fractional view, and on shuffling pixels (chapter 02).
 # - A. Odena, V. Dumoulin and C. Olah, "Deconvolution and checkerboard artifacts", Distill, 2016.
 # - W. H. Richardson, "Bayesian-based iterative method of image restoration", JOSA 62, 1972: the deconvolution of the picture above.
 #
