@@ -10,10 +10,10 @@ from itertools import product
 
 import torch
 
+from dlcv import roi_align as ra
 from dlcv.checking import INTERPOLATION, POOLING, ROI, Case, Exercises, Forbidden
 from dlcv.checking.probes import gradients
 from dlcv.roi_align import reference
-from dlcv.roi_align.reference import bilinear_sample, roi_align, roi_pool, round_half_away, sample_points
 
 exercises = Exercises("roi_align")
 check = exercises.check
@@ -44,8 +44,8 @@ sample = exercises.function(
     forbidden=(INTERPOLATION, ROI),
     hints=(
         "Which four cells surround the point? How far is it from the upper left one, down and across?",
-        "Mix along each upper and lower edge first: `(1 - dx) * left + dx * right`. Then mix the two results with "
-        "`dy`.",
+        "Mix along the upper row first: the left cell times `1 - dx`, the right one times `dx`. Do the same below. "
+        "Then mix the two results with `dy`.",
         "Send far points home first: more than one cell before the first centre, or beyond `height` or `width`, is 0. "
         "Clamp what is left into the range of cell centres, and clamp the lower right cell to the last row and column.",
     ),
@@ -195,7 +195,7 @@ def right_pool(features, rois, output_size, spatial_scale=1.0):
     (height, width), (bins_y, bins_x) = features.shape[2:], output_size
     out = torch.zeros(len(rois), features.shape[1], bins_y, bins_x)
     for k, (batch, *corners) in enumerate(rois):
-        left, top, right, bottom = (int(round_half_away(c * spatial_scale)) for c in corners)
+        left, top, right, bottom = (int(ra.round_half_away(c * spatial_scale)) for c in corners)
         bin_h, bin_w = max(bottom - top + 1, 1) / bins_y, max(right - left + 1, 1) / bins_x
         for i in range(bins_y):
             for j in range(bins_x):
@@ -223,13 +223,13 @@ pool.slip_of(
     "halves to the even side",
     "Python and torch round a half to the even neighbour. The operator rounds as C does, away from zero: use "
     "`round_half_away`.",
-    ("int(round_half_away(c * spatial_scale))", "round(float(c * spatial_scale))"),
+    ("int(ra.round_half_away(c * spatial_scale))", "round(float(c * spatial_scale))"),
 )
 pool.slip_of(
     right_pool,
     "corners cut off",
     "You cut the corners' fractions off. They are rounded to the nearest cell, and a half goes away from zero.",
-    ("int(round_half_away(c * spatial_scale))", "math.floor(c * spatial_scale)"),
+    ("int(ra.round_half_away(c * spatial_scale))", "math.floor(c * spatial_scale)"),
 )
 pool.slip_of(
     right_pool,
@@ -318,10 +318,13 @@ def right_points(box, output_size, sampling_ratio):
     x1, y1, x2, y2 = box
     bin_w, bin_h = (x2 - x1) / bins_x, (y2 - y1) / bins_y
     points = torch.zeros(bins_y, bins_x, down, across, 2)
-    for i, j, a, b in product(range(bins_y), range(bins_x), range(down), range(across)):
-        x = x1 + (j + (b + 0.5) / across) * bin_w
-        y = y1 + (i + (a + 0.5) / down) * bin_h
-        points[i, j, a, b] = torch.stack([x, y])
+    for i in range(bins_y):
+        for j in range(bins_x):
+            for a in range(down):
+                for b in range(across):
+                    x = x1 + (j + (b + 0.5) / across) * bin_w
+                    y = y1 + (i + (a + 0.5) / down) * bin_h
+                    points[i, j, a, b] = torch.stack([x, y])
     return points
 
 
@@ -401,7 +404,7 @@ def _boxes_off_the_edges(draw, count, scale, bins, size):
         for ratio, aligned in product((1, 2, 3, -1), (False, True)):
             boxes, grids = reference._placed(roi[None].double(), bins, scale, ratio, aligned)
             if grids.min() > 0:
-                x, y = sample_points(boxes[0], bins, grids[0].tolist()).unbind(-1)
+                x, y = ra.sample_points(boxes[0], bins, grids[0].tolist()).unbind(-1)
                 for values, limit in ((y, size[0]), (x, size[1])):
                     clear &= min(float((values + 1).abs().min()), float((values - limit).abs().min())) > 1e-3
         if clear:
@@ -493,8 +496,8 @@ def right_align(features, rois, output_size, spatial_scale=1.0, sampling_ratio=-
         if down < 1 or across < 1:
             continue
         box = torch.stack([x1, y1, x1 + w, y1 + h])
-        x, y = sample_points(box, output_size, (down, across)).unbind(-1)
-        values = bilinear_sample(features[int(roi[0])], y, x)
+        x, y = ra.sample_points(box, output_size, (down, across)).unbind(-1)
+        values = ra.bilinear_sample(features[int(roi[0])], y, x)
         out[k] = values.mean((-2, -1))
     return out
 
@@ -535,8 +538,8 @@ align.slip_of(
     "one sample at the bin's corner",
     "You read each bin at its upper left corner. Read at the sample points inside the bin, and take their mean.",
     (
-        "sample_points(box, output_size, (down, across)).unbind(-1)",
-        "(sample_points(box, output_size, (1, 1)) - torch.stack([w / bins_x, h / bins_y]) / 2).unbind(-1)",
+        "ra.sample_points(box, output_size, (down, across)).unbind(-1)",
+        "(ra.sample_points(box, output_size, (1, 1)) - torch.stack([w / bins_x, h / bins_y]) / 2).unbind(-1)",
     ),
 )
 align.slip_of(
@@ -787,11 +790,11 @@ def _(draw):
 def right_shift(features, box, shifts, spatial_scale, output_size):
     def pooled(moved):
         rois = torch.cat([torch.zeros(1), moved])[None]
-        return roi_pool(features, rois, output_size, spatial_scale)
+        return ra.roi_pool(features, rois, output_size, spatial_scale)
 
     def aligned(moved):
         rois = torch.cat([torch.zeros(1), moved])[None]
-        return roi_align(features, rois, output_size, spatial_scale, sampling_ratio=2, aligned=True)
+        return ra.roi_align(features, rois, output_size, spatial_scale, sampling_ratio=2, aligned=True)
 
     errors = torch.zeros(2, len(shifts))
     for row, operator in enumerate((pooled, aligned)):
