@@ -200,7 +200,7 @@ def test_nothing_imports_a_notebook():
 
 # Home folders of the three systems, root's, and CI's or a container's work folders.
 MACHINE_PATH = re.compile(
-    r"""(?<![\w.}~-])/(?:home|Users|root|work|workspace)/[\w.-]+"""
+    r"""(?<![\w.}~-])/(?:home|Users|root|work|workspace)/\w[\w.-]*"""
     r"""|[A-Za-z]:\\\\?Users\\\\?\w+"""
 )
 
