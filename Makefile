@@ -34,8 +34,8 @@ lint: $(VENV)/.ruff ## check style and formatting
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 
-clean: ## remove what the targets made, the environment too
-	rm -rf $(VENV) course build dist .coverage .coverage.* htmlcov .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the environment and caches; course/ with its gradebook stays
+	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .pytest_cache .ruff_cache .hypothesis
 	rm -rf *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
