@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 BASE = [Requirement(line) for line in PROJECT["dependencies"]]
 ALL = BASE + [Requirement(line) for lines in EXTRAS.values() for line in lines]
@@ -76,7 +76,7 @@ def lower_bounds(requirements):
 
 
 def conda_lines():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     return [line for line in environment["dependencies"] if isinstance(line, str)]
 
 
@@ -89,7 +89,7 @@ def test_dependencies_have_a_lower_bound_and_no_cap():
 
 
 def test_every_dependency_says_why_it_is_there():
-    text = (ROOT / "pyproject.toml").read_text()
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for line in PROJECT["dependencies"] + [line for lines in EXTRAS.values() for line in lines]:
         assert re.search(re.escape(f'"{line}",') + r"  # \w", text), f"no comment beside {line}"
 
@@ -97,7 +97,7 @@ def test_every_dependency_says_why_it_is_there():
 def test_constraints_pin_every_dependency_for_every_python():
     pins = [
         Requirement(line)
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     ]
     assert {canonicalize_name(pin.name) for pin in pins} == set(lower_bounds(ALL))
@@ -125,7 +125,7 @@ def test_torch_is_one_that_the_lists_allow():
     version = Version(torch.__version__).public
     assert SpecifierSet(lower_bounds(BASE)["torch"]).contains(version)
     if (ROOT / ".venv") in Path(sys.executable).parents:  # made by the Makefile
-        assert f"torch=={version}" in (ROOT / "constraints.txt").read_text().splitlines()
+        assert f"torch=={version}" in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 
 
 def test_conda_names_the_same_packages_with_the_same_ranges():
@@ -141,7 +141,7 @@ def test_conda_names_the_same_packages_with_the_same_ranges():
 
 
 def test_conda_leaves_only_the_course_itself_to_pip():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["channels"] == ["conda-forge"]
     assert [line for line in environment["dependencies"] if isinstance(line, dict)] == [{"pip": ["-e ."]}]
 
@@ -234,8 +234,8 @@ def test_machine_paths_are_told_from_other_text(line, is_one):
 
 
 def test_readme_speaks_of_targets_and_files_that_exist():
-    readme = (ROOT / "README.md").read_text()
-    makefile = (ROOT / "Makefile").read_text()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     assert {"demo", "test", "lab", "build", "lint"} <= targets
     said = set(re.findall(r"(?:`|^\s*(?:\$ )?)make ([a-z]+)", readme, re.MULTILINE))
@@ -245,10 +245,17 @@ def test_readme_speaks_of_targets_and_files_that_exist():
     assert missing == []
 
 
+def test_readme_lists_the_chapters():
+    rows = tomllib.loads((ROOT / "course.toml").read_text(encoding="utf-8"))["chapters"]
+    wanted = {(f"{row['number']:02d} {row['title']}", f"{row['number']:02d}_{row['name']}") for row in rows}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^- \[(.+)\]\(notebooks/(\w+)/\2\.ipynb\)", readme, re.MULTILINE)) == wanted
+
+
 def test_continuous_integration_runs_one_script():
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     (job,) = workflow["jobs"].values()
     assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
-    script = (ROOT / ".ci/run").read_text()
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert "make test" in script
     assert "make lint" in script
