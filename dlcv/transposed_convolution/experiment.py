@@ -169,28 +169,35 @@ def ripple(model: nn.Module) -> float:
 def train_decoders(
     steps: int = 400, seed: int = 0, progress: bool = True
 ) -> dict[str, tuple[nn.Module, list[float]]]:
-    """Train one decoder of each kind on the same patches.
+    """Train one decoder of each kind on the same patches, in one run.
+
+    Their errors are summed, but no weight is shared and Adam treats each weight by itself: each decoder learns as
+    it would alone.
 
     Returns
     -------
     dict of kind to (decoder, ripples)
         The ripple before each tenth step, and at the end.
     """
-    trained = {}
+    decoders, ripples = nn.ModuleList(), {kind: [] for kind in DECODERS}
     for kind in DECODERS:
         torch.manual_seed(seed)
-        model, ripples, taken = decoder(kind), [], iter(range(steps + 1))
+        decoders.append(decoder(kind))
+    taken = iter(range(steps))
 
-        def error(model: nn.Module, large: Tensor, ripples=ripples, taken=taken) -> Tensor:
-            if next(taken) % 10 == 0:
-                ripples.append(ripple(model))
-            return (model(nn.functional.avg_pool2d(large, 4)) - large).square().mean()
+    def note() -> None:
+        for kind, model in zip(DECODERS, decoders, strict=True):
+            ripples[kind].append(ripple(model))
 
-        if progress:
-            print(kind)
-        train(model, lambda step: (patches(step, seed=seed),), error, steps=steps, lr=3e-3, show=progress)
-        trained[kind] = model, [*ripples, ripple(model)]
-    return trained
+    def error(decoders: nn.ModuleList, large: Tensor) -> Tensor:
+        if next(taken) % 10 == 0:
+            note()
+        small = nn.functional.avg_pool2d(large, 4)
+        return sum((model(small) - large).square().mean() for model in decoders)
+
+    train(decoders, lambda step: (patches(step, seed=seed),), error, steps=steps, lr=3e-3, show=progress)
+    note()
+    return {kind: (model, ripples[kind]) for kind, model in zip(DECODERS, decoders, strict=True)}
 
 
 def decoders_figure(trained: dict[str, tuple[nn.Module, list[float]]]) -> Picture:

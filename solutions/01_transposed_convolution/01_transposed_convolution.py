@@ -717,7 +717,7 @@ if not device.while_grading():
 # %% [markdown]
 # ## Experiment 2 · Paint a grey wall
 #
-# Three small decoders learn to enlarge photographs four times. They differ only in how they double: $k = 3$, $k = 4$, or resizing
+# Three small decoders learn, in one run, to enlarge photographs four times. They differ only in how they double: $k = 3$, $k = 4$, or resizing
 # before a plain convolution. Then each has to paint an even grey wall. The wall has no pattern, so **every pattern that you
 # see is the decoder's own**. The ripple says how strong it is, in grey levels of 255.
 

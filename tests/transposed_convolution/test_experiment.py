@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from dlcv.training import train
 from dlcv.transposed_convolution import bilinear_kernel, experiment
 
 
@@ -61,9 +62,22 @@ def test_all_decoders_enlarge_four_times():
         assert experiment.decoder(kind)(torch.rand(1, 3, 5, 6)).shape == (1, 3, 20, 24)
 
 
-def test_decoders_train_and_are_drawn(capsys):
+def test_decoders_train_and_are_drawn():
     trained = experiment.train_decoders(steps=2)
     assert list(trained) == list(experiment.DECODERS)
     assert all(len(ripples) == 2 for _, ripples in trained.values())
-    assert "k = 3, s = 2" in capsys.readouterr().out
     assert experiment.decoders_figure(trained)._repr_png_()
+
+
+def test_one_run_trains_each_decoder_as_if_alone():
+    kind = experiment.DECODERS[1]
+    together, _ = experiment.train_decoders(steps=3, progress=False)[kind]
+    torch.manual_seed(0)
+    alone = experiment.decoder(kind)
+
+    def error(model, large):
+        return (model(torch.nn.functional.avg_pool2d(large, 4)) - large).square().mean()
+
+    train(alone, lambda step: (experiment.patches(step),), error, steps=3, lr=3e-3, show=False)
+    for mine, theirs in zip(alone.parameters(), together.parameters(), strict=True):
+        assert_close(mine, theirs)
