@@ -24,7 +24,7 @@ from .source import PICTURE_ROLES
 
 __all__ = ["run_notebook", "store_figures"]
 
-MOST_BYTES = 80 * 1024
+MOST_BYTES = 160 * 1024
 
 
 def store_figures(course: Course, chapter: Chapter, *, timeout: int = 600) -> list[Path]:
@@ -63,14 +63,16 @@ def run_notebook(
 
 
 def small_png(png: bytes, path: Path) -> bytes:
-    """The picture with a palette of its own, which is far smaller and for plots as good.
+    """The picture as it is where that is small enough, else with a palette of its own, which is far smaller.
 
+    A palette of 256 colours is as good for plots, but bands a shaded picture and can lose a small thing's colour.
     Equal pixels give equal bytes, so a figure that did not change does not show up as a change.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    for colours in (256, 128, 64):
+    for colours in (None, 256, 128, 64):
         buffer = io.BytesIO()
-        picture.quantize(colours, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+        fewer = picture.quantize(colours, dither=Image.Dither.NONE) if colours else picture
+        fewer.save(buffer, "png", optimize=True)
         if buffer.tell() <= MOST_BYTES:
             return buffer.getvalue()
     raise CourseError(

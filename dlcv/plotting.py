@@ -272,10 +272,23 @@ def show(
         colour_map = matplotlib.colormaps[cmap].with_extremes(bad=BLANK)
         drawn = axis.imshow(np.ma.masked_invalid(values), cmap=colour_map, vmin=low, vmax=high)
         if bar:
-            scale = axis.figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02)
-            scale.outline.set_visible(False)
-            scale.set_label(unit or "")
+            scale_bar(axis, drawn, unit)
     return bare(axis, title)
+
+
+def scale_bar(axis: Axes, drawn, unit: str | None = None) -> None:
+    """Put a small colour bar into the lower left corner of a picture, so that the picture keeps its size."""
+    low, high = drawn.get_clim()
+    with matplotlib.rc_context(STYLE):
+        paper = dict(transform=axis.transAxes, facecolor=PAPER, alpha=0.85, zorder=3, edgecolor="none")
+        axis.add_patch(Rectangle((0, 0), 0.46, 0.17, **paper))
+        place = axis.inset_axes([0.04, 0.10, 0.38, 0.045], zorder=4)
+        bar = axis.figure.colorbar(drawn, cax=place, orientation="horizontal", ticks=[low, high])
+        bar.outline.set_visible(False)
+        place.tick_params(length=0, pad=1, labelsize=8)
+        left, right = place.set_xticks([low, high], [f"{low:.3g}", f"{high:.3g} {unit or ''}".rstrip()])
+        for tick, side in ((left, "left"), (right, "right")):
+            tick.label1.set_horizontalalignment(side)
 
 
 def bare(axis: Axes, title: str | None = None) -> Axes:
@@ -294,6 +307,7 @@ def show_maps(
     width: float = 9.0,
     names: Sequence[str] | None = None,
     colours: Sequence[str] = CLASSES,
+    unit: str | None = None,
 ) -> Picture:
     """Show several maps of one image side by side, each under its title.
 
@@ -307,6 +321,8 @@ def show_maps(
         With it, a legend says which colour is which class; only classes that occur are listed.
     colours : sequence of colours
         For label maps and their legend.
+    unit : str
+        Of heat maps.
 
     Examples
     --------
@@ -323,7 +339,7 @@ def show_maps(
     height = rows * (panel * h / w + 0.3) + (0.35 if names else 0)
     figure, axes = new_figure(rows, columns, width=width, height=height, squeeze=False)
     for axis, (title, values) in zip(axes.flat, arrays.items(), strict=False):
-        show(axis, values, title, colours=colours)
+        show(axis, values, title, colours=colours, unit=unit)
     for axis in axes.flat[len(arrays) :]:
         axis.set_axis_off()
     if names:

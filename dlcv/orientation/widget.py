@@ -7,25 +7,26 @@ from ipywidgets import HBox, IntSlider
 from matplotlib.axes import Axes
 
 from dlcv.data.scenes import CLASSES, STUFF, Scene
+from dlcv.plotting import CLASSES as COLOURS
 from dlcv.plotting import (
+    FAINT,
     PAPER,
     YOURS,
     Picture,
     instance_map,
-    label_map,
     new_figure,
     normal_map,
     panoptic_map,
     show,
 )
 
-__all__ = ["describe_pixel", "direction", "label_maps", "make", "pixel_inspector"]
+__all__ = ["describe_pixel", "direction", "label_maps", "make", "pixel_inspector", "segment_bars"]
 
 
 def label_maps(scene: Scene) -> dict[str, object]:
     """Return the five label maps of a scene under their names, ready for `show_maps`."""
     return {
-        "semantic": label_map(scene.semantic),
+        "semantic": scene.semantic,
         "instance": instance_map(scene.instance),
         "panoptic": panoptic_map(scene.semantic, scene.instance),
         "depth": scene.depth.masked_fill(scene.depth == 0, float("nan")),
@@ -68,6 +69,22 @@ def direction(normal: list[float]) -> str:
     )
     words = [word for size, word in strong if size > 0.35]
     return "faces " + " and ".join(words) if words else "no surface"
+
+
+def segment_bars(segments: list[dict]) -> Picture:
+    """Draw the list of segments that `Scene.panoptic` returns: a bar for each, as long as its share."""
+    total = sum(segment["area"] for segment in segments)
+    figure, axis = new_figure(height=0.6 + 0.22 * len(segments))
+    for segment in segments:
+        category, number = segment["category_id"], segment["id"]
+        share = 100 * segment["area"] / total
+        axis.barh(number, share, color=COLOURS[category], edgecolor=FAINT)
+        kind = "thing" if segment["isthing"] else "stuff"
+        axis.text(share + 0.4, number, f"{CLASSES[category]}, {kind}", va="center")
+    axis.set(xlabel="share of the pixels in %", ylabel="segment", yticks=range(1, len(segments) + 1))
+    axis.set_xlim(0, 1.15 * max(patch.get_width() for patch in axis.patches))
+    axis.invert_yaxis()
+    return figure
 
 
 def make(scene: Scene, row: int, column: int) -> Picture:

@@ -14,11 +14,10 @@ import torch
 from torch.nn import functional as F
 
 from dlcv import device, orientation
-from dlcv.data.scenes import CLASSES, STUFF, render
+from dlcv.data.scenes import CLASSES, render
 from dlcv.orientation.exercises import check
-from dlcv.orientation.widget import label_maps, pixel_inspector
-from dlcv.plotting import CLASSES as PALETTE
-from dlcv.plotting import FAINT, INSTANCES, label_map, new_figure, number_grid, overlay, show, show_maps
+from dlcv.orientation.widget import label_maps, pixel_inspector, segment_bars
+from dlcv.plotting import INSTANCES, label_map, new_figure, number_grid, overlay, show, show_maps
 
 device.report()
 
@@ -33,20 +32,21 @@ device.report()
 # Here is a room. It is computed, not photographed, so that every label in this course is exactly right.
 
 # %% role="figure" name="scene" alt="A small room with brick walls, a window and a pool, in it cones, balls, lamps, a can and a box."
-how = dict(family="room", things=(7, 10), camouflage=0.15, water=1.0)
-scene = render([104], size=(256, 320), supersample=2, shadow_samples=8, **how)[0]
+what = dict(family="room", things=(7, 10), camouflage=0.15, water=1.0)
+how = dict(supersample=2, shadow_samples=16, noise=0.0)
+scene = render([104], size=(256, 320), **what, **how)[0]
 show_maps({"the scene": scene.image}, columns=1, width=6)
 
 # %% [markdown]
-# Before you scroll on, answer three questions for the pixel in the middle of the picture. What is it? How far
-# away is it? How many things of its kind are there?
+# Before you scroll on, look at the dark patch to the right of the green ball. What is it? How far away is it? How
+# many things of its kind are there?
 #
 # ## Five flavours
 #
 # Each of the three questions leads to another kind of label map. Here they are side by side.
 
 # %% role="figure" name="five-flavours" alt="The scene and five label maps of it: semantic, instance, panoptic, depth and normals."
-show_maps({"image": scene.image, **label_maps(scene)}, names=CLASSES)
+show_maps({"image": scene.image, **label_maps(scene)}, names=CLASSES, unit="m")
 
 # %% [markdown]
 # | flavour | it asks each pixel | it gives | shape and type |
@@ -64,8 +64,8 @@ show_maps({"image": scene.image, **label_maps(scene)}, names=CLASSES)
 #   and the map is as good.
 # - The *panoptic* map says both: class by colour, thing by shade.
 # - *Depth* has no classes at all. It is a real number, and its errors are measured in metres.
-# - *Normals* say which way a surface faces: red to the right, green up, blue towards you. The map is the fifth
-#   flavour's guest here: a network that predicts depth well has most of what it needs to predict normals.
+# - *Normals* say which way a surface faces: red to the right, green up, blue towards you. They stand here for the
+#   fifth flavour. Depth and normals follow from the same surfaces, so one network learns both better than two apart.
 #
 # Through the window you see the sky. It has no depth and no normal, so those maps are empty there. Real depth
 # cameras leave such holes, too, and chapter 14 deals with them.
@@ -82,13 +82,13 @@ show_maps({"image": scene.image, **label_maps(scene)}, names=CLASSES)
 
 # %% role="figure" name="things-and-stuff" alt="Left, the stuff of the scene in muted colours; right, its things in saturated colours with numbers."
 things = scene.instance > 0
-stuff = overlay(scene.image, scene.semantic, alpha=0.75, hide=range(len(STUFF), len(CLASSES)))
-counted = overlay(scene.image, scene.instance - 1, INSTANCES, alpha=0.75, void=None, hide=[-1])
-figure, (left, right) = new_figure(1, 2, height=4)
-show(left, stuff, "stuff: a class for each region")
-show(right, counted, "things: a number for each")
-for number, (x1, y1, x2, y2) in enumerate(scene.boxes.tolist(), start=1):
-    right.text((x1 + x2) / 2, (y1 + y2) / 2, number, color="white", ha="center", va="center", weight="bold")
+stuff = overlay(scene.image, scene.semantic, alpha=0.75)
+counted = overlay(scene.image, scene.instance - 1, INSTANCES, alpha=0.75, void=None)
+stuff[things], counted[~things] = 1.0, 1.0
+figure = show_maps({"stuff: a class for each region": stuff, "things: a number for each": counted}, columns=2)
+for number, mask in enumerate(scene.masks, start=1):
+    row, column = mask.nonzero()[mask.sum() // 2].tolist()
+    figure.axes[1].text(column, row, number, color="white", ha="center", weight="bold")
 figure
 
 # %% [markdown]
@@ -100,14 +100,7 @@ figure
 
 # %% role="figure" name="segments" alt="A bar for each segment of the scene, as long as its share of the pixels: eight things first, then four kinds of stuff."
 ids, segments = scene.panoptic()
-figure, axis = new_figure(height=3.4)
-for segment in segments:
-    name, share = CLASSES[segment["category_id"]], 100 * segment["area"] / ids.numel()
-    axis.barh(segment["id"], share, color=PALETTE[segment["category_id"]], edgecolor=FAINT)
-    axis.text(share + 0.4, segment["id"], f"{name}, {'thing' if segment['isthing'] else 'stuff'}", va="center")
-axis.set(xlabel="share of the pixels in %", ylabel="segment", yticks=[s["id"] for s in segments], xlim=(0, 50))
-axis.invert_yaxis()
-figure
+segment_bars(segments)
 
 # %% [markdown]
 # ## Appearance is not semantics
@@ -121,19 +114,18 @@ figure
 #
 # Our room has both kinds of trouble.
 
-# %% role="figure" name="cats" alt="Four cut-outs of the scene: a striped cone and a dark one, a plain ball and a chequered one, a box with the floor's pattern, a lamp with the wall's pattern."
-pairs = {"two cones": (3, 5), "two balls": (2, 7), "a box on the floor": (4,), "a lamp at the wall": (6,)}
-figure, axes = new_figure(1, 4, height=2.6)
-for axis, (title, numbers) in zip(axes, pairs.items(), strict=True):
-    show(axis, scene.image, title)
-    boxes = scene.boxes[[number - 1 for number in numbers]]
-    (x1, y1), (x2, y2) = boxes[:, :2].amin(0) - 8, boxes[:, 2:].amax(0) + 8
-    axis.set(xlim=(x1, x2), ylim=(y2, y1))
+# %% role="figure" name="cats" alt="Six cut-outs of the scene: a dark cone and a striped one, a plain ball and a chequered one, a box with the floor's pattern, a lamp with the wall's bricks."
+figure, axes = new_figure(1, 6, height=1.9)
+for axis, number in zip(axes, (3, 5, 2, 7, 4, 6), strict=True):
+    show(axis, scene.image, CLASSES[scene.labels[number - 1]])
+    x1, y1, x2, y2 = scene.boxes[number - 1].tolist()
+    middle, half = ((x1 + x2) / 2, (y1 + y2) / 2), max(x2 - x1, y2 - y1) / 2 + 6
+    axis.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half))
 figure
 
 # %% [markdown]
-# Two cones of different colours: one class. A box that wears the pattern of the floor, a lamp that wears the
-# bricks: two classes in one colour each.
+# Two cones that share no colour: one class. A plain ball and a chequered one: one class. A box that wears the pattern of the floor it
+# stands on, a lamp that wears the bricks behind it: each looks like something that it is not.
 #
 # Let us try colour all the same, as fairly as we can. *k-means* sorts the pixels into ten groups by colour alone.
 # Then every group gets the class that most of its pixels really have. No classifier of single colours could
@@ -145,12 +137,15 @@ named = orientation.name_groups(groups, scene.semantic)
 maps = {"ten groups by colour": label_map(groups, INSTANCES), "each group named at its best": named}
 figure = show_maps({**maps, "truth": scene.semantic}, names=CLASSES)
 right = named == scene.semantic
-print(f"right: {right[~things].float().mean():.0%} of the stuff, {right[things].float().mean():.0%} of the things")
+figure.suptitle(
+    f"right: {right[~things].float().mean():.0%} of the stuff, {right[things].float().mean():.0%} of the things"
+)
 figure
 
 # %% [markdown]
-# The walls come out well, because they are large and of one kind. The things are gone. Mean colour tells you where
-# a pixel's light came from, not what threw it back.
+# The stuff comes out well: it is large, and each kind has a colour of its own in this room. Of eight things, only the
+# brown stripes of one cone are found, and part of a ball is taken for cone with them. Paint, light and shadow make a
+# colour. None of them is the class.
 #
 # To do better, a pixel has to look around: at the edge beside it, the shape it belongs to, the floor under that
 # shape. Learning what to look at is what the networks of this course are for.
@@ -168,7 +163,7 @@ figure
 # %% role="figure" name="three-planes" alt="Three small grids of scores, one for each class, and a fourth with the number of the class that wins at each pixel."
 scores = torch.tensor([[[4, 1, 0], [2, 2, 5]], [[1, 3, 2], [6, 1, 1]], [[0, 2, 7], [1, 3, 0]]])
 winners = orientation.warm_up(scores)
-figure, axes = new_figure(1, 4, height=2.3)
+figure, axes = new_figure(1, 4, height=1.9)
 for c, axis in enumerate(axes[:3]):
     mark = [(int(i), int(j)) for i, j in (winners == c).nonzero()]
     number_grid(axis, scores[c], f"scores of class {c}", limits=(0, 10), mark=mark)
@@ -185,6 +180,7 @@ figure
 # **Make a mistake first.** Write `return scores.argmax(dim=-1)`, run both cells, and read what the check says.
 # It compares your answer with the right one on several inputs. Where it can, it says which mistake your numbers
 # look like. Then write it properly and run both cells again.
+
 
 # %% role="solution" name="warm_up"
 def warm_up(scores):
@@ -240,8 +236,8 @@ show_maps({"truth": scene.semantic, "score of cone": scores[cone], "class map": 
 # ## Ask a pixel
 #
 # Move the sliders and read the titles. Find a pixel where *semantic* and *panoptic* say the same, one where they do
-# not, and one that has no depth. Then walk across the edge of the large cone: which maps jump, and which one
-# glides on the cone itself?
+# not, and one that has no depth. Then walk across the edge of the large cone: which maps jump, and which
+# glide on the cone itself?
 
 # %% role="widget" name="ask-a-pixel" alt="Sliders for row and column above the scene and its five label maps; a cross marks the pixel, titles say what each map has there."
 pixel_inspector(scene, row=180, column=55)

@@ -470,7 +470,7 @@ def test_a_picture_that_stays_too_large_is_refused(tmp_path):
     buffer = io.BytesIO()
     Image.effect_noise((900, 900), 100).save(buffer, "png")
     with pytest.raises(
-        CourseError, match=r"noise.png takes \d+ KB, at most 80 are stored; draw it smaller than 900"
+        CourseError, match=r"noise.png takes \d+ KB, at most 160 are stored; draw it smaller than 900"
     ):
         figures.small_png(buffer.getvalue(), tmp_path / "noise.png")
 

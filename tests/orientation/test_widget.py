@@ -95,3 +95,13 @@ def test_the_scene_of_the_notebook_has_what_the_notebook_shows():
     assert (colour(masks[3]) - ground).norm() < 0.2
     assert (colour(masks[5]) - wall).norm() < 0.2
     assert (colour(masks[2]) - colour(masks[4])).norm() > 0.25
+
+
+def test_every_segment_has_its_bar(scene):
+    _, segments = scene.panoptic()
+    axis = widget.segment_bars(segments).axes[0]
+    assert len(axis.patches) == len(segments)
+    assert sum(patch.get_width() for patch in axis.patches) == pytest.approx(100)
+    words = [text.get_text() for text in axis.texts]
+    assert words[0] == f"{CLASSES[scene.labels[0]]}, thing"
+    assert words[-1].endswith(", stuff")
