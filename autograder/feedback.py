@@ -169,6 +169,7 @@ def _formatter():
     return PythonLexer(), HtmlFormatter
 
 
+@lru_cache(maxsize=512)
 def _highlighted(source: str, line: int | None) -> str:
     from pygments import highlight
 

@@ -87,7 +87,7 @@ class Result:
         """The whole record."""
         data = {**asdict(self), "version": VERSION}
         data["verdicts"] = {name: verdict.to_dict() for name, verdict in self.verdicts.items()}
-        return json.dumps(data, indent=1, sort_keys=True)
+        return json.dumps(data, indent=1)
 
     @classmethod
     def from_json(cls, content: str) -> Result:

@@ -196,7 +196,7 @@ def histogram(totals: Sequence[float], whole: float, bins: int = 12) -> Markup:
     counts = [0] * bins
     for total in totals:
         counts[min(bins - 1, max(0, int(bins * total / whole)))] += 1
-    width, height, base = 720, 200, 170
+    width, height, base = 720, 212, 170
     step, tallest = width / bins, max(counts) or 1
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Distribution of scores">']
     for place, count in enumerate(counts):
@@ -213,7 +213,7 @@ def histogram(totals: Sequence[float], whole: float, bins: int = 12) -> Markup:
         anchor = "start" if place == 0 else "end" if place == bins else "middle"
         x = place * step
         parts.append(
-            f'<text x="{x:.1f}" y="{base + 18}" text-anchor="{anchor}" class="tick">{whole * place / bins:g}</text>'
+            f'<text x="{x:.1f}" y="{base + 34}" text-anchor="{anchor}" class="tick">{whole * place / bins:g}</text>'
         )
     if totals:
         mean = statistics.fmean(totals)
