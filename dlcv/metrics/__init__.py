@@ -1,10 +1,12 @@
 """Chapter 05: metrics, how good a map of labels is."""
 
 from dlcv.metrics.reference import (
+    background_everywhere,
     boundary_band,
     boundary_iou,
     class_iou,
     confusion_matrix,
+    dataset_mean_iou,
     dice,
     dice_from_iou,
     frequency_weighted_iou,
@@ -15,10 +17,12 @@ from dlcv.metrics.reference import (
 )
 
 __all__ = [
+    "background_everywhere",
     "boundary_band",
     "boundary_iou",
     "class_iou",
     "confusion_matrix",
+    "dataset_mean_iou",
     "dice",
     "dice_from_iou",
     "frequency_weighted_iou",

@@ -17,15 +17,19 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
+    "background_everywhere",
     "boundary_band",
     "boundary_iou",
     "class_iou",
     "confusion_matrix",
+    "dataset_mean_iou",
     "dice",
     "dice_from_iou",
     "frequency_weighted_iou",
@@ -212,6 +216,42 @@ def frequency_weighted_iou(confusion: Tensor) -> Tensor:
     """
     _, true, _ = _counts(confusion)
     return (true * class_iou(confusion)).nansum() / true.sum()
+
+
+def dataset_mean_iou(
+    predictions: Sequence[Tensor], targets: Sequence[Tensor], num_classes: int, ignore_index: int = 255
+) -> Tensor:
+    """`mean_iou` of a data set: counts of all images are added first, and divided once.
+
+    Examples
+    --------
+    A large image that is right, and a small one that is wrong, are not worth the same:
+
+    >>> large, small = torch.ones(3, 3).long(), torch.ones(1, 1).long()
+    >>> float(dataset_mean_iou([large, 1 - small], [large, small], num_classes=2))
+    0.45
+    """
+    pairs = zip(predictions, targets, strict=True)
+    zero = torch.zeros(
+        num_classes, num_classes, dtype=torch.int64, device=targets[0].device if targets else None
+    )
+    return mean_iou(sum((confusion_matrix(*pair, num_classes, ignore_index) for pair in pairs), start=zero))
+
+
+def background_everywhere(share: float) -> tuple[float, float]:
+    """Pixel accuracy and mean IoU of a map that says background everywhere, where that is true of `share` of it.
+
+    There are two classes. Without any object (`share` 1) only the background occurs, and both scores are 1.
+
+    Examples
+    --------
+    >>> background_everywhere(0.95)
+    (0.95, 0.475)
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be from 0 to 1; got {share}")
+    confusion = torch.tensor([[share, 0.0], [1 - share, 0.0]], dtype=torch.float64)
+    return float(pixel_accuracy(confusion)), float(mean_iou(confusion))
 
 
 # ------------------------------------------------------------------------------------------- boundary
