@@ -102,7 +102,7 @@ def _row(
         "auto_points": verdict.points,
         "max_points": verdict.max_points,
         "given_by_hand": by_hand,
-        "cases": f"{verdict.passed} of {verdict.total} cases" if verdict.marks else "",
+        "cases": f"{verdict.passed} of {verdict.total} {verdict.unit}" if verdict.marks else "",
         "case": verdict.case,
         "lines": [] if verdict.right else [line for line in (verdict.message, *verdict.detail) if line],
         "diagnosis": verdict.diagnosis,

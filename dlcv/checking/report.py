@@ -30,7 +30,7 @@ def headline(verdict: Verdict) -> list[str]:
         return [verdict.exercise, "not counted", f"0 of {_number(verdict.max_points)} points"]
     if verdict.kind in ("not attempted", "engine error"):
         return [verdict.exercise, verdict.kind]
-    cases = f"{verdict.passed} of {verdict.total} cases" if verdict.marks else "no case passed"
+    cases = f"{verdict.passed} of {verdict.total} {verdict.unit}" if verdict.marks else "no case passed"
     return [verdict.exercise, cases, f"{_number(verdict.points)} of {_number(verdict.max_points)} points"]
 
 
@@ -106,7 +106,7 @@ def _case_list(verdict: Verdict) -> str:
         for words, ok in verdict.marks
     )
     return (
-        f'<details style="margin:.3em 0"><summary style="cursor:pointer">all {len(verdict.marks)} cases</summary>'
+        f'<details style="margin:.3em 0"><summary style="cursor:pointer">all {len(verdict.marks)} {verdict.unit}</summary>'
         f'<ul style="margin:.3em 0;padding-left:.5em">{items}</ul></details>'
     )
 

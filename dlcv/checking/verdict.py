@@ -75,6 +75,7 @@ class Verdict:
     max_points: float
     passed: int
     total: int
+    unit: str = "cases"
     message: str = ""
     case: str = ""
     detail: list[str] = field(default_factory=list)
@@ -343,7 +344,7 @@ class Judge:
 
     def _derivation_verdict(self, ask: Callable[[Request], Reply]) -> Verdict:
         plan, verdict = self.exercise.derivation, self._blank()
-        verdict.total = len(plan.milestones)
+        verdict.total, verdict.unit = len(plan.milestones), "goals"
         try:
             reply = ask(self.requests[0])
         except LearnerGone as gone:
