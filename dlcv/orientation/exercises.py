@@ -87,6 +87,15 @@ def _(scores):
 
 
 @warm_up.slip(
+    "score and class together",
+    "With an axis, `max` returns two things: the highest scores and their positions. Keep the second, or use "
+    "`argmax`.",
+)
+def _(scores):
+    return scores.max(dim=0)
+
+
+@warm_up.slip(
     "one answer for the whole image",
     "Without an axis, `argmax` looks through all numbers at once and returns one position among all of them. Ask "
     "for one answer a pixel.",

@@ -43,7 +43,8 @@ show_maps({"the scene": scene.image}, columns=1, width=6)
 #
 # ## Five flavours
 #
-# Each of the three questions leads to another kind of label map. Here they are side by side.
+# Each of the three questions leads to another kind of label map. Here they are side by side. The legend names the
+# colours of the semantic and the panoptic map.
 
 # %% role="figure" name="five-flavours" alt="The scene and five label maps of it: semantic, instance, panoptic, depth and normals."
 show_maps({"image": scene.image, **label_maps(scene)}, names=CLASSES, unit="m")
@@ -65,7 +66,7 @@ show_maps({"image": scene.image, **label_maps(scene)}, names=CLASSES, unit="m")
 # - The *panoptic* map says both: class by colour, thing by shade.
 # - *Depth* has no classes at all. It is a real number, and its errors are measured in metres.
 # - *Normals* say which way a surface faces: red to the right, green up, blue towards you. They stand here for the
-#   fifth flavour. Depth and normals follow from the same surfaces, so one network learns both better than two apart.
+#   fifth flavour. Depth and normals follow from the same surfaces, so one network can learn both.
 #
 # Through the window you see the sky. It has no depth and no normal, so those maps are empty there. Real depth
 # cameras leave such holes, too, and chapter 14 deals with them.
@@ -86,9 +87,10 @@ stuff = overlay(scene.image, scene.semantic, alpha=0.75)
 counted = overlay(scene.image, scene.instance - 1, INSTANCES, alpha=0.75, void=None)
 stuff[things], counted[~things] = 1.0, 1.0
 figure = show_maps({"stuff: a class for each region": stuff, "things: a number for each": counted}, columns=2)
+style = dict(ha="center", va="center", bbox=dict(facecolor="white", edgecolor="none", pad=1))
 for number, mask in enumerate(scene.masks, start=1):
     row, column = mask.nonzero()[mask.sum() // 2].tolist()
-    figure.axes[1].text(column, row, number, color="white", ha="center", weight="bold")
+    figure.axes[1].text(column, row, number, **style)
 figure
 
 # %% [markdown]
@@ -124,8 +126,8 @@ for axis, number in zip(axes, (3, 5, 2, 7, 4, 6), strict=True):
 figure
 
 # %% [markdown]
-# Two cones that share no colour: one class. A plain ball and a chequered one: one class. A box that wears the pattern of the floor it
-# stands on, a lamp that wears the bricks behind it: each looks like something that it is not.
+# Two cones that share no colour: one class. A plain ball and a chequered one: one class. A box that wears the
+# pattern of the floor it stands on, a lamp that wears the bricks behind it: each looks like what it is not.
 #
 # Let us try colour all the same, as fairly as we can. *k-means* sorts the pixels into ten groups by colour alone.
 # Then every group gets the class that most of its pixels really have. No classifier of single colours could
@@ -235,9 +237,9 @@ show_maps({"truth": scene.semantic, "score of cone": scores[cone], "class map": 
 #
 # ## Ask a pixel
 #
-# Move the sliders and read the titles. Find a pixel where *semantic* and *panoptic* say the same, one where they do
-# not, and one that has no depth. Then walk across the edge of the large cone: which maps jump, and which
-# glide on the cone itself?
+# Move the sliders and read the titles. Find a pixel of which the panoptic map knows more than the semantic one, a
+# pixel of which it does not, and a pixel without depth. Then walk across the large cone from left to right: which
+# maps jump at its edges, and which glide in between?
 
 # %% role="widget" name="ask-a-pixel" alt="Sliders for row and column above the scene and its five label maps; a cross marks the pixel, titles say what each map has there."
 pixel_inspector(scene, row=180, column=55)
