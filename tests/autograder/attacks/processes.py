@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .attack import OWN_NAMESPACE, PAINT, Attack
 from .cells import paint
 
@@ -16,10 +18,12 @@ ATTACKS = [
         "    for _ in range(110): children.append(subprocess.Popen(['/usr/bin/sleep', '20']))\n"
         "except OSError: pass\n"
         "finally:\n"
-        "    for child in children: child.kill()\n"
+        "    for child in children: child.kill(), child.wait()\n"
         "if len(children) > 100: raise Reached(f'{len(children)} processes at once')\n",
+        paint=ENDED,
+        size=ENDED,
         wall="processes",
-        open="needs walls: the number of processes is not limited where the grader is root",
+        open="needs walls: the number of processes is not limited for root" if os.getuid() == 0 else "",
     ),
     Attack(
         "processes-left-behind",
@@ -146,10 +150,11 @@ ATTACKS = [
         "Tokens and passwords stand in the environment of the grader's process.",
         cell="import os\n"
         "for pid in filter(str.isdigit, os.listdir('/proc')):\n"
-        "    try: environment = open(f'/proc/{pid}/environ', 'rb').read()\n"
-        "    except OSError: continue\n"
-        "    if b'PYTEST_' in environment or b'LOGNAME' in environment or b'PWD=' in environment:\n"
-        "        raise Reached('the environment of a process outside')\n",
+        "    try:\n"
+        "        command = open(f'/proc/{pid}/cmdline', 'rb').read()\n"
+        "        if b'pytest' in command and open(f'/proc/{pid}/environ', 'rb').read():\n"
+        "            raise Reached('the environment of the grader')\n"
+        "    except OSError: continue\n",
         wall="processes",
     ),
     Attack(

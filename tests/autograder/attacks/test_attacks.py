@@ -57,6 +57,11 @@ class Class:
         self.seconds = 0.0
         self.contacts = 0
 
+    @property
+    def walled(self) -> bool:
+        """Whether more stands around the learners' code than processes and limits of its own."""
+        return "bubblewrap" in self.results[HONEST[0]].walls
+
 
 @pytest.fixture(scope="module")
 def graded(small_class, tmp_path_factory):
@@ -193,6 +198,8 @@ def test_an_attack_gains_nothing(graded, attack):
     result = graded.results[attack.name]
     if any(WITHHELD in error for error in result.errors):
         pytest.skip(f"needs walls: {result.errors[0]}")
+    if attack.wall and not graded.walled:
+        pytest.skip(f"needs walls: {attack.wall}")
     assert result.points == 0.0
     assert {name: verdict.points for name, verdict in result.verdicts.items()} == {PAINT: 0.0, SIZE: 0.0}
     assert [error for error in result.errors if "Reached" in error] == []
@@ -233,8 +240,9 @@ def test_what_a_link_points_to_is_kept(graded):
 
 
 def test_nobody_calls_home(graded):
-    expected = sum("network" in attack.wall and bool(attack.open) for attack in ATTACKS)
-    assert graded.contacts == expected
+    if not graded.walled:
+        pytest.skip("needs walls: network")
+    assert graded.contacts == 0
 
 
 @pytest.mark.xfail(strict=True, reason="the learner's process says how long it took, and is believed")
