@@ -17,6 +17,7 @@
 # **It takes** about 130 minutes. **Exercises:** 9 with 22 points, and one question in words with 2.
 
 # %% role="setup" name="setup"
+import functools
 import timeit
 
 import sympy
@@ -146,9 +147,10 @@ figures.sizes_figure()
 # the top and one column at the left; that makes 4 × 4.* Which arguments say so?
 
 # %% role="given" name="five-to-four"
-print("painted          ", tc.output_size(2, kernel_size=3, stride=2))
-print("padding 1        ", tc.output_size(2, kernel_size=3, stride=2, padding=1))
-print("output padding 1 ", tc.output_size(2, kernel_size=3, stride=2, padding=1, output_padding=1))
+layer = dict(kernel_size=3, stride=2)
+print("painted          ", tc.output_size(2, **layer))
+print("padding 1        ", tc.output_size(2, **layer, padding=1))
+print("output padding 1 ", tc.output_size(2, **layer, padding=1, output_padding=1))
 
 # %% [markdown]
 # Padding 1 and output padding 1: the second gives back, at the bottom and at the right, what the first took there.
@@ -162,7 +164,7 @@ print("output padding 1 ", tc.output_size(2, kernel_size=3, stride=2, padding=1,
 
 # %% role="solution" name="output_size"
 def output_size(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
-    """Pixels on an axis before the transposed convolution (size) give the pixels after it, an int."""
+    """From the pixels of an axis before (size) to the pixels after, an int."""
     # 1. Where does the last copy start?
     # 2. How many pixels does it span when its numbers lie `dilation` apart?
     # 3. What do `padding` and `output_padding` change?
@@ -201,7 +203,7 @@ check.grade("output_size", output_size)
 
 # %% role="solution" name="size_from_size"
 def size_from_size(i, o, k, s, p, r):
-    """Return the list of lines, from the question to an equation with i alone on the left."""
+    """The list of lines, from the question to an equation with i alone on the left."""
     question = sympy.Eq(o, (i + 2 * p - k - r) / s + 1)
     # 1. Move the 1 to the other side.
     # 2. Multiply both sides by `s`.
@@ -236,7 +238,8 @@ check.grade("size_from_size", size_from_size)
 for i in range(3, 9):
     o = tc.convolution_size(i, kernel_size=3, stride=2, padding=1)
     r = (i + 2 * 1 - 3) % 2
-    print(f"{i} pixels → {o} → {tc.output_size(o, 3, stride=2, padding=1, output_padding=r)}   (r = {r})")
+    back = tc.output_size(o, kernel_size=3, stride=2, padding=1, output_padding=r)
+    print(f"{i} pixels → {o} → {back}   (r = {r})")
 
 # %% [markdown]
 # ## In two dimensions
@@ -246,7 +249,8 @@ for i in range(3, 9):
 # output? Which number stands in the middle?
 
 # %% role="given" name="two-by-two"
-tc.conv_transpose2d_naive(torch.tensor([[1, 0], [2, 1]]), torch.tensor([[1, 2], [3, 4]]))
+image, weight = torch.tensor([[1, 0], [2, 1]]), torch.tensor([[1, 2], [3, 4]])
+tc.conv_transpose2d_naive(image, weight)
 
 # %% [markdown]
 # Now watch it happen. Move **step** from 0 to 9: the orange copy lands, and the small print shows what was there plus
@@ -269,7 +273,7 @@ painting_widget()
 
 # %% role="solution" name="conv_transpose2d_naive"
 def conv_transpose2d_naive(x, weight, stride=1, padding=0):
-    """x (H, W) and weight (kH, kW) give the painted canvas without `padding` pixels on each side."""
+    """x (H, W) and weight (kH, kW) give the painted canvas, trimmed on each side."""
     # 1. Make a canvas of zeros for all copies, nothing trimmed yet.
     # 2. For each pixel `x[i, j]`, add its copy of `weight`.
     # 3. Cut `padding` rows and columns off each of the four sides.
@@ -329,8 +333,10 @@ figures.matrix_figure(stride=2)
 
 # %% role="given" name="padded-columns"
 weight = torch.tensor([1, 2, 3])
-print(tc.convolution_matrix(weight, 6, stride=2), "four pixels and two written zeros", sep="\n")
-print(tc.convolution_matrix(weight, 4, stride=2, padding=1), "the same without their columns", sep="\n")
+print("Four pixels and two written zeros:")
+print(tc.convolution_matrix(weight, 6, stride=2))
+print("The same without their columns:")
+print(tc.convolution_matrix(weight, 4, stride=2, padding=1))
 
 # %% [markdown]
 # ### Exercise 5 · The matrix of a convolution
@@ -344,11 +350,13 @@ print(tc.convolution_matrix(weight, 4, stride=2, padding=1), "the same without t
 def convolution_matrix(weight, input_shape, stride=1, padding=0):
     """The matrix (outputs, inputs) of a convolution, without columns for padded zeros.
 
-    weight (K,) goes with input_shape (L,), weight (kH, kW) with input_shape (H, W); stride and padding are ints.
+    weight (K,) comes with input_shape (L,), weight (kH, kW) with input_shape (H, W).
+    stride and padding are ints.
     """
-    # 1. Make one case of two: a vector is an image with a single row (which is never padded).
+    # 1. Make one case of two: a vector is an image with a single row, never padded.
     # 2. How many outputs are there down and across? `tc.convolution_size` knows.
-    # 3. For each output and each number of `weight`: on which pixel does it stand? Write it into that column.
+    # 3. For each output, and each number of `weight`: on which pixel does it stand?
+    #    Write it into that column.
     # 4. Some numbers stand on padded zeros. They are not written.
     ### BEGIN SOLUTION
     row_padding = 0 if weight.dim() == 1 else padding
@@ -400,18 +408,19 @@ print(tc.conv_transpose2d_naive(b, weight).tolist(), "painted")
 
 # %% role="solution" name="adjoint_identity"
 def adjoint_identity(a, b, w):
-    """a (a0, ..., a4), b (b0, b1), w (x, y, z) -> the list of lines, all equal to the first."""
+    """The list of lines for a = (a0, ..., a4), b = (b0, b1), w = (x, y, z)."""
     x, y, z = w
-    question = b[0] * (x * a[0] + y * a[1] + z * a[2]) + b[1] * (x * a[2] + y * a[3] + z * a[4])
+    left, right = x * a[0] + y * a[1] + z * a[2], x * a[2] + y * a[3] + z * a[4]
+    question = b[0] * left + b[1] * right
     # 1. Multiply out: six products.
     # 2. Sort by pixel, so that each of `a[0]` to `a[4]` is written once.
     # Return all lines, the question first: `[question, ...]`.
     ### BEGIN SOLUTION
-    products = b[0] * x * a[0] + b[0] * y * a[1] + b[0] * z * a[2] + b[1] * x * a[2] + b[1] * y * a[3] + b[1] * z * a[4]
-    sorted_by_pixel = (
-        a[0] * (x * b[0]) + a[1] * (y * b[0]) + a[2] * (z * b[0] + x * b[1]) + a[3] * (y * b[1]) + a[4] * (z * b[1])
-    )
-    return [question, products, sorted_by_pixel]
+    products = x * a[0] * b[0] + y * a[1] * b[0] + z * a[2] * b[0]
+    products += x * a[2] * b[1] + y * a[3] * b[1] + z * a[4] * b[1]
+    brackets = x * b[0], y * b[0], z * b[0] + x * b[1], y * b[1], z * b[1]
+    by_pixel = sum(pixel * bracket for pixel, bracket in zip(a, brackets, strict=True))
+    return [question, products, by_pixel]
     ### END SOLUTION
 
 
@@ -497,7 +506,7 @@ figures.spread_figure()
 
 # %% role="solution" name="fractionally_strided_convolution"
 def fractionally_strided_convolution(x, weight, stride=1, padding=0):
-    """The transposed convolution of x (H, W) with weight (kH, kW), by a plain convolution."""
+    """Transposed convolution of x (H, W) with weight (kH, kW), by a plain one."""
     # 1. Spread the pixels of `x` apart: `stride - 1` zeros between neighbours.
     # 2. Put a border of zeros around them.
     # 3. Slide the flipped filter over it: `tc.correlate2d(plane, filter)`.
@@ -526,8 +535,8 @@ check.grade("fractionally_strided_convolution", fractionally_strided_convolution
 
 # %% role="given" name="wasted"
 for stride in (1, 2, 4, 8):
-    spread = tc.insert_zeros(torch.ones(64, 64), stride)
-    print(f"stride {stride}: {float((spread == 0).float().mean()):.0%} of the spread pixels are zeros")
+    zeros = tc.insert_zeros(torch.ones(64, 64), stride) == 0
+    print(f"stride {stride}: {float(zeros.float().mean()):.0%} of the spread pixels are zeros")
 
 # %% [markdown]
 # ## A filter that interpolates
@@ -584,8 +593,10 @@ check.grade("bilinear_kernel", bilinear_kernel)
 
 # %% role="given" name="interpolates"
 image = torch.rand(1, 1, 4, 5)
-painted = tc.conv_transpose2d(image, tc.bilinear_kernel(3)[None, None], stride=2, padding=1)
-resized = torch.nn.functional.interpolate(image, size=(7, 9), mode="bilinear", align_corners=True)
+weight = tc.bilinear_kernel(3)[None, None]
+painted = tc.conv_transpose2d(image, weight, stride=2, padding=1)
+how = dict(mode="bilinear", align_corners=True)
+resized = torch.nn.functional.interpolate(image, size=(7, 9), **how)
 print(f"largest difference: {float((painted - resized).abs().max()):.1e}")
 
 # %% [markdown]
@@ -612,11 +623,18 @@ print(f"largest difference: {float((painted - resized).abs().max()):.1e}")
 # Matrix products and `torch.einsum` are welcome here, ready-made convolutions and `fold` are not.
 
 # %% role="solution" name="conv_transpose2d"
-def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """x (N, C_in, H, W) and weight (C_in, C_out / groups, kH, kW) give (N, C_out, H_out, W_out); arguments are ints."""
-    # 1. Split the channels of `x` and of `weight` into `groups` parts; each part has a canvas of its own.
-    # 2. For each number `k, l` of the filter: carry `x` from input to output channels, and add it to every
-    #    `stride`-th pixel of the canvas, beginning at row `k * dilation` and column `l * dilation`.
+def conv_transpose2d(
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
+    """x (N, C_in, H, W) and weight (C_in, C_out / groups, kH, kW) give (N, C_out, ...).
+
+    bias is None or (C_out,); all other arguments are ints.
+    """
+    # 1. Split the channels of `x` and of `weight` into `groups` parts.
+    #    Each part has a canvas of its own.
+    # 2. For each number `k, l` of the filter: carry `x` from input to output channels.
+    #    Add that to every `stride`-th pixel of the canvas, beginning at row
+    #    `k * dilation` and column `l * dilation`.
     # 3. Put the canvases side by side, trim them, add the bias.
     ### BEGIN SOLUTION
     (n, _, h, w), (kernel_height, kernel_width) = x.shape, weight.shape[2:]
@@ -658,8 +676,8 @@ ways = [
     ("torch", torch.nn.functional.conv_transpose2d, batch),
 ]
 for name, way, arguments in ways:
-    times = timeit.repeat(lambda way=way, arguments=arguments: way(*arguments, stride=2), number=1, repeat=3)
-    print(f"{name:<12}{1000 * min(times):8.2f} ms")
+    run = functools.partial(way, *arguments, stride=2)
+    print(f"{name:<12}{1000 * min(timeit.repeat(run, number=1, repeat=3)):8.2f} ms")
 
 # %% [markdown]
 # ## Checkerboards
@@ -679,7 +697,8 @@ figures.counts_figure()
 
 # %% role="given" name="count-rows"
 for kernel_size in (2, 3, 4, 5, 6):
-    print(f"k = {kernel_size}, s = 2:", tc.overlap_counts(6, kernel_size, stride=2).tolist())
+    counts = tc.overlap_counts(6, kernel_size, stride=2)
+    print(f"k = {kernel_size}, s = 2:", counts.tolist())
 
 # %% [markdown]
 # Even counts are no guarantee, though. Even counts with uneven weights still give a pattern: with $k = 2, s = 2$ every copy
