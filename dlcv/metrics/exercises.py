@@ -563,11 +563,11 @@ rank_alike = exercises.derivation(
 
 
 @rank_alike.slip(
-    "numerators not enlarged",
-    "You put both numerators over the common denominator as they were. Multiply each by the other's denominator first.",
+    "denominators added",
+    "You add the denominators. Fractions are subtracted over a common denominator: the product of both.",
 )
 def _(j, k):
-    return [2 * k / (1 + k) - 2 * j / (1 + j), (2 * k - 2 * j) / ((1 + k) * (1 + j)) * (1 + j * k)]
+    return [2 * k / (1 + k) - 2 * j / (1 + j), (2 * k - 2 * j) / (2 + j + k)]
 
 
 @rank_alike.slip(
