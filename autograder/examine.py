@@ -53,6 +53,7 @@ class Examination:
     errors: list[CellError] = field(default_factory=list)
     seconds: float = 0.0
     restarts: int = 0
+    troubles: list[str] = field(default_factory=list)
 
 
 def examine(restored: Restored, judges: Mapping[str, Judge], chapter: str, sandbox: Sandbox) -> Examination:
@@ -65,9 +66,8 @@ def examine(restored: Restored, judges: Mapping[str, Judge], chapter: str, sandb
     finally:
         sitting.close()
     seconds = time.monotonic() - start
-    return Examination(
-        verdicts, sorted(sitting.errors.values(), key=lambda e: e.cell), seconds, sitting.restarts
-    )
+    errors = sorted(sitting.errors.values(), key=lambda error: error.cell)
+    return Examination(verdicts, errors, seconds, sitting.restarts, sitting.troubles())
 
 
 def without_a_run(judges: Mapping[str, Judge], problem: str, kind: str = "crashed") -> Examination:
@@ -76,9 +76,15 @@ def without_a_run(judges: Mapping[str, Judge], problem: str, kind: str = "crashe
 
 
 def _verdict(judge: Judge, kind: str, message: str, *detail: str) -> Verdict:
-    exercise = judge.exercise
     return Verdict(
-        exercise.name, kind, 0.0, exercise.points, 0, len(judge.cases), message, detail=list(detail)
+        judge.exercise.name,
+        kind,
+        points=0.0,
+        max_points=judge.exercise.points,
+        passed=0,
+        total=len(judge.cases),
+        message=message,
+        detail=list(detail),
     )
 
 
@@ -95,10 +101,16 @@ class _Sitting:
         self.errors: dict[int, CellError] = {}
         self.channels: dict[str, Channel] = {}
         self.undefined: set[str] = set()
+        self.trouble: str | None = None  # what ended the last run between two cells
 
     @property
     def restarts(self) -> int:
         return max(0, len(self.runs) - 1)
+
+    @property
+    def used_up(self) -> bool:
+        """Has this submission had all the time that one may have?"""
+        return time.monotonic() >= self.deadline
 
     def close(self) -> None:
         for run in self.runs:
@@ -108,7 +120,7 @@ class _Sitting:
 
     def run_cells(self) -> None:
         """Run all cells; after a crash again, without the cell that did it, as often as the limits allow."""
-        while len(self.runs) <= self.limits.restarts:
+        while len(self.runs) <= self.limits.restarts and not self.used_up:
             culprit = self._one_run()
             if culprit is None:
                 return
@@ -144,6 +156,7 @@ class _Sitting:
             self._due(run.talk, {"finished": True})
         except WireError as error:
             if cell is None:
+                self.trouble = _how_it_broke(error)
                 return None
             self.errors[cell] = self._why(run, cell, error)
             return cell
@@ -152,7 +165,8 @@ class _Sitting:
     def _wait_until_ready(self, run: Run) -> None:
         """The first run may wait for the interpreter to get warm; until then nothing of the learner's has run."""
         try:
-            self._due(run.talk, {"ready": True}, WARM_UP)
+            if run.talk.receive(timeout=WARM_UP) != {"ready": True}:
+                raise Malformed("not the message that was due")
         except WireError as error:
             raise SandboxFailed(f"the sandbox did not start: {error} {run.ended() or ''}") from None
         if len(self.runs) == 1:
@@ -246,9 +260,20 @@ class _Sitting:
             return _verdict(judge, "crashed", message, *_line(error))
         if name in self.undefined:
             return _verdict(judge, "not attempted", f"no cell above the test defines {name}")
-        return _verdict(
-            judge, "crashed", f"the notebook ended before {name} could be tried", *self._last_words()
-        )
+        if self.used_up:
+            message = f"the notebook had used up its {self.limits.submission:g} seconds before {name} could be tried"
+            return _verdict(judge, "too slow", message)
+        ended = self.trouble or "the notebook ended"
+        return _verdict(judge, "crashed", f"{ended} before {name} could be tried", *self._last_words())
+
+    def troubles(self) -> list[str]:
+        """What a human should know about how the notebook ran."""
+        told = [f"{self.trouble}; exercises below that were not tried"] if self.trouble else []
+        if self.used_up:
+            told.append(
+                f"the notebook used up its {self.limits.submission:g} seconds; what came later was not tried"
+            )
+        return told
 
     def _error_of(self, name: str) -> CellError | None:
         from .restore import defined
@@ -261,6 +286,12 @@ class _Sitting:
 
     def _last_words(self) -> list[str]:
         return [f"cell {number + 1}: {self.errors[number]}" for number in sorted(self.skipped)][:3]
+
+
+def _how_it_broke(error: WireError) -> str:
+    if isinstance(error, Malformed):
+        return "the notebook wrote into the channel that the grader listens to"
+    return "the notebook's process ended"
 
 
 def _line(error: CellError) -> list[str]:

@@ -334,6 +334,7 @@ def _flags(examined: Any, essays: list[Essay]) -> list[str]:
     for error in examined.errors:
         if error.type in ("CellTooSlow", "the process ended", "the process was stopped"):
             flags.append(f"cell {error.cell + 1} was left out: {error.message}")
+    flags += examined.troubles
     flags += [f"essay to grade: {essay.name}" for essay in essays if essay.answered]
     return flags
 

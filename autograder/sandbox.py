@@ -270,4 +270,4 @@ def _environment() -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         "NBGRADER_EXECUTION": "autograde",
     }
-    return {**environment, "HOME": SCRATCH}
+    return {**environment, "HOME": SCRATCH, "TMPDIR": SCRATCH}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST_FILE = 200 * 2**20
+LONGEST_CELL = 200_000  # characters; parsing more than that can take minutes
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Submission:
 
 def read_submission(folder: Path, assignment: str) -> Submission:
     """Read the one notebook in `folder` that is the submission of `assignment`."""
+    if folder.is_symlink():
+        return Submission(None, [], [], "A link was handed in, not a folder with a notebook.")
     path, flags = _choose(folder, assignment)
     if path is None:
         return Submission(None, [], flags, "No notebook (.ipynb) was handed in.")
@@ -53,17 +56,24 @@ def read_submission(folder: Path, assignment: str) -> Submission:
         cells = read_cells(content)
     except ValueError as error:
         return Submission(path, [], flags, f"The file is not a notebook: {error}.", content)
+    for number, cell in enumerate(cells, 1):
+        if len(cell.source) > LONGEST_CELL:
+            flags.append(f"cell {number} is too long to be graded: {len(cell.source):,} characters; left out")
+            cell.source = ""
     return Submission(path, cells, flags, None, content)
 
 
 def _choose(folder: Path, assignment: str) -> tuple[Path | None, list[str]]:
-    found = [path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith(".")]
+    there = [path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith(".")]
+    # A link may lead anywhere: to the solution, to a neighbour's answers.
+    found = [path for path in there if not path.is_symlink()]
+    links = [f"{path.name} is a link, not a file; left out" for path in there if path.is_symlink()]
     if not found:
-        return None, []
+        return None, links
     wanted = f"{assignment}.ipynb"
     named = [path for path in found if path.name == wanted]
     chosen = named[0] if named else max(found, key=lambda path: (path.stat().st_mtime, path.name))
-    flags = []
+    flags = links
     if len(found) > 1:
         why = "the one with the assignment's name" if named else "the newest"
         flags.append(f"{len(found)} notebooks were handed in; graded {why}, {chosen.name}")

