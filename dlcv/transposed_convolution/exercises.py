@@ -42,7 +42,7 @@ def _(draw):
     yield Case(numbers(4), numbers(3), words="stride 1, where nothing says so: copies overlap most")
     yield Case(numbers(3), numbers(2), stride=3, words="stride 3 over a filter of two: gaps stay empty")
     yield Case(numbers(3), numbers(2), stride=2, words="stride 2 over a filter of two: copies touch")
-    yield Case(numbers(1), numbers(4), stride=3, words="a single number: one copy")
+    yield Case(draw.integers((1,), 2, 10), numbers(4), stride=3, words="a single number: one copy")
     yield Case(
         draw.normal((5,)), draw.normal((4,)), stride=2, gradient=True, words="gradients of input and filter"
     )

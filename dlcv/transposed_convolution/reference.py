@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -306,7 +307,7 @@ def conv_transpose2d(
     for (k, l), pixels in zip(product(range(kh), range(kw)), painted, strict=True):
         canvas[:, :, _every(sy, k * dy, h), _every(sx, l * dx, w)] += pixels
     trimmed = canvas[:, :, py : py + height, px : px + width]
-    return trimmed if bias is None else trimmed + bias[:, None, None]
+    return trimmed if bias is None else trimmed + bias[:, None, None].to(trimmed.dtype)
 
 
 def _every(step: int, start: int, count: int) -> slice:
@@ -591,7 +592,7 @@ def _tuple(name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, Sequence) else (value,)
     if len(values) == 1:
         values *= axes
-    if len(values) != axes or not all(isinstance(item, int) for item in values):
+    if len(values) != axes or not all(isinstance(item, Integral) for item in values):
         wanted = "an int" if axes == 1 else "an int or a pair of ints"
         raise ValueError(f"{name} must be {wanted}; got {value!r}")
     return values

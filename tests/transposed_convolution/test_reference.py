@@ -4,6 +4,7 @@ import doctest
 import re
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -247,6 +248,18 @@ def test_dtype_is_kept(dtype):
     assert painted.dtype == dtype
     tolerance = {} if dtype in (torch.float32, torch.float64) else {"rtol": 2e-2, "atol": 5e-2}
     assert_close(painted, F.conv_transpose2d(x, weight, bias, stride=2), **tolerance)
+
+
+def test_a_bias_of_another_dtype_does_not_change_the_output_dtype():
+    x, weight, bias = normal(1, 2, 3, 3).float(), normal(2, 1, 2, 2).float(), normal(1)
+    assert F.conv_transpose2d(x, weight, bias).dtype == torch.float32
+    assert conv_transpose2d(x, weight, bias).dtype == torch.float32
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    x, weight = normal(1, 2, 3, 3), normal(2, 1, 2, 2)
+    settings = dict(stride=np.int64(2), padding=[np.int64(1), 0])
+    assert_close(conv_transpose2d(x, weight, **settings), F.conv_transpose2d(x, weight, **settings))
 
 
 @pytest.mark.parametrize(("stride", "padding"), list(product((1, 2, 4), (0, 1))))
