@@ -49,15 +49,15 @@ $(VENV)/.made:
 	    echo "'$(PYTHON)' has no venv module. On Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=23.1'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check 'pip>=23.1'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV). This takes a few minutes, once."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 	    -c constraints.txt -e '.[lab,grading,dev]'
 	@touch $@
 
 $(VENV)/.ruff: $(VENV)/.made constraints.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ruff
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt ruff
 	@touch $@
