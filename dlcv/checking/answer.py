@@ -89,11 +89,17 @@ class Reply:
                     guard.Violation(**_checked(item, guard.Violation)) for item in tree["violations"][:20]
                 ),
                 changed=tuple(str(name)[:80] for name in tree["changed"][:20]),
-                seconds=float(tree["seconds"]),
+                seconds=_seconds(tree["seconds"]),
                 timed_out=tree["timed_out"] is True,
             )
         except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
             raise values.BadMessage(f"not a reply: {type(error).__name__}: {error}"[:300]) from None
+
+
+def _seconds(claimed: float) -> float:
+    """Return the child's word on its time as a number that a table can hold."""
+    seconds = float(claimed)
+    return min(max(seconds, 0.0), 86_400.0) if seconds == seconds else 0.0
 
 
 def _checked(fields: dict, kind: type) -> dict:

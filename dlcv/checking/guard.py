@@ -230,6 +230,8 @@ class Guard:
             sys.setprofile(self._profile)
             stack.callback(sys.setprofile, previous)
             yield self
+            if sys.getprofile() != self._profile:
+                self.note("sys.setprofile", ESCAPE, None)
 
     def note(self, call: str, group: Forbidden, line: int | None) -> None:
         """Keep one violation; the first of each call is enough."""
@@ -276,7 +278,8 @@ class Guard:
     def _called(self, frame: types.FrameType, function: Any) -> None:
         name = function.__name__
         if name in _ESCAPES:
-            if _is_learners(frame.f_code.co_filename):
+            # A thread leaves the watch whoever starts it for the learner; libraries may compile what they like.
+            if "thread" in name or _is_learners(frame.f_code.co_filename):
                 self.note(name, ESCAPE, learner_line(frame))
         elif name == "numpy":
             if not self.watch.numpy and isinstance(function.__self__, torch.Tensor):
@@ -319,10 +322,8 @@ class _Operators(TorchDispatchMode):
         group = self.guard.watch.by_operator(f"{name}.{operator._overloadname}")
         if group is None:
             self.guard.watch.harmless.add(operator._name)
-        elif (
-            frame := _learner_frame(sys._getframe(2))
-        ) is not None:  # else it is autograd or the probe itself
-            self.guard.note(f"torch.ops.{namespace}.{name}", group, frame.f_lineno)
+        else:  # there is no line where the answer itself is a C function
+            self.guard.note(f"torch.ops.{namespace}.{name}", group, learner_line(sys._getframe(2)))
 
 
 @contextmanager

@@ -106,7 +106,8 @@ def _case_list(verdict: Verdict) -> str:
         for words, ok in verdict.marks
     )
     return (
-        f'<details style="margin:.3em 0"><summary style="cursor:pointer">all {len(verdict.marks)} {verdict.unit}</summary>'
+        '<details style="margin:.3em 0"><summary style="cursor:pointer">'
+        f"all {len(verdict.marks)} {verdict.unit}</summary>"
         f'<ul style="margin:.3em 0;padding-left:.5em">{items}</ul></details>'
     )
 

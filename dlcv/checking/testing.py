@@ -9,7 +9,7 @@ import torch
 
 from dlcv.checking.answer import Answer
 from dlcv.checking.exercise import PUBLISHED_SEED, Exercise, source_of
-from dlcv.checking.verdict import Judge, Verdict
+from dlcv.checking.verdict import Judge, Verdict, guessable
 
 SEEDS = (PUBLISHED_SEED, "one secret", "another secret")
 
@@ -80,12 +80,17 @@ def assert_trivial_answers_earn_nothing(exercise: Exercise) -> None:
     """Assert that a program which only knows the shape of the answer gets no point."""
     for seed in SEEDS:
         judge = Judge(exercise, seed)
-        for name, program in trivial_answers(exercise).items():
+        constants = {f"always {value!r:.60}": _always(value) for value in judge.expected if guessable(value)}
+        for name, program in (trivial_answers(exercise) | constants).items():
             # Without the watch: the trivial programs ask the reference for the shape.
             verdict = judge.verdict(Answer(program).reply)
             assert verdict.points == 0, (
                 f"the trivial answer {name!r} to {exercise.name} earns points:\n{verdict.text()}"
             )
+
+
+def _always(value: Any) -> Callable:
+    return lambda *args, **kwargs: value
 
 
 def _filled(value: Any, number: float) -> Any:

@@ -297,8 +297,21 @@ class Judge:
     def _score(self, passes: list[bool]) -> float:
         earned = sum(case.share for case, ok in zip(self.cases, passes, strict=True) if ok)
         total = sum(case.share for case in self.cases)
-        real = any(ok and not case.smoke for case, ok in zip(self.cases, passes, strict=True))
-        return round(self.exercise.points * earned / total, 2) if real else 0.0
+        real = [
+            i for i, (case, ok) in enumerate(zip(self.cases, passes, strict=True)) if ok and not case.smoke
+        ]
+        return round(self.exercise.points * earned / total, 2) if real and not self._constant(real) else 0.0
+
+    def _constant(self, passed: list[int]) -> bool:
+        """True if the passed cases all expect one value that can be guessed, and others do not."""
+        first = self.expected[passed[0]]
+        if not guessable(first):
+            return False
+
+        def is_first(expected: Any) -> bool:
+            return compare(first, expected, self.exercise.tolerance) is None
+
+        return all(is_first(self.expected[i]) for i in passed) and not all(map(is_first, self.expected))
 
     @staticmethod
     def _most_telling(differences: list[Difference | None]) -> int:
@@ -409,6 +422,13 @@ class Judge:
             return False
         progress = plan.judge(list(wrong.value), draw)
         return progress.wrong is not None and plan.same_line(wrong.value[progress.wrong], line, draw)
+
+
+def guessable(expected: Any) -> bool:
+    """True for values that a constant answer may hit by luck: whole numbers, truth values, words, and few of them."""
+    if isinstance(expected, (list, tuple)):
+        return all(map(guessable, expected))
+    return expected is None or isinstance(expected, (bool, int, str))
 
 
 def _gone(gone: LearnerGone, limit: float) -> Difference:

@@ -24,6 +24,10 @@ hidden = {"f": torch.ops.aten.convolution}
 layer = nn.Conv1d(1, 1, 2)
 
 
+def scriptable(x: torch.Tensor) -> torch.Tensor:
+    return torch.conv1d(x[None, None], torch.ones(1, 1, 2))
+
+
 def seen(function, *groups, numpy=False, loops=False, allowed=()):
     """Return the set of groups of the forbidden calls that one run of `function(x)` makes."""
     watch = watch_for(groups, numpy=numpy, loops=loops, allowed=allowed)
@@ -125,6 +129,29 @@ def test_numpy_where_torch_is_asked_for(function):
 )
 def test_steps_around_the_check(function):
     assert "code that steps around the check" in seen(function)
+
+
+def test_a_scripted_answer_is_seen():
+    scripted = torch.jit.script(scriptable)
+    assert seen(scripted, CONVOLUTION)
+
+
+def test_a_pool_of_threads_is_seen():
+    from concurrent.futures import ThreadPoolExecutor
+
+    def threaded(x):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: F.conv1d(x[None, None], w[None, None])).result()
+
+    assert "code that steps around the check" in seen(threaded, CONVOLUTION)
+
+
+def test_a_hook_that_is_gone_is_noticed():
+    def removes(x):
+        list(map(__import__("sys").setprofile, [None]))
+        return x
+
+    assert "code that steps around the check" in seen(removes)
 
 
 def test_switching_the_operator_watch_off_is_seen():

@@ -148,6 +148,19 @@ def test_smoke_cases_earn_only_beside_a_real_pass(toy):
     assert (verdict.passed, verdict.points) == (1, 0.0)
 
 
+def test_a_lucky_constant_earns_nothing(toy):
+    counting = toy.function("count", lambda x: int(x.sum()), points=2)
+    counting.cases(lambda draw: [Case(torch.ones(n)) for n in (2, 2, 3, 4, 2)])
+    assert verdict_of(counting, lambda x: 2).points == 0
+    assert verdict_of(counting, lambda x: min(int(x.sum()), 3)).points == 1.6
+    assert_trivial_answers_earn_nothing(counting)
+
+
+@pytest.mark.parametrize("claimed", [float("nan"), float("inf"), -1.0])
+def test_a_childs_word_on_its_time_stays_a_number(claimed):
+    assert 0 <= Reply.from_bytes(Reply(1, seconds=claimed).to_bytes()).seconds < 1e6
+
+
 def test_failure_of_our_own_is_not_the_learners(toy, paint):
     exercise = toy["paint"]
 

@@ -357,7 +357,6 @@ BORROWING = [
             "    return pool.submit(reference.conv_transpose1d, x, weight, stride).result()"
         ),
         paint=FORBIDDEN,
-        open="profile hook and dispatch mode belong to one thread, and a pool starts threads unseen",
     ),
     Attack(
         "cells-table-of-the-reference",
@@ -402,7 +401,6 @@ BORROWING = [
             "conv_transpose1d = torch.jit.CompilationUnit(text).f\n"
         },
         paint=FORBIDDEN,
-        open="an operator without a Python frame of the learner's is not noted",
     ),
     Attack(
         "cells-watch-off",
@@ -436,7 +434,6 @@ BORROWING = [
             f"return {REFERENCE}.conv_transpose1d(x, weight, stride)"
         ),
         paint=FORBIDDEN,
-        open="the hook can be removed by ctypes, and nobody asks afterwards whether it is still there",
     ),
     Attack(
         "cells-watch-patched",

@@ -149,7 +149,6 @@ ATTACKS = [
         "numbers-constant",
         "A number that is right now and then: partial credit for nothing.",
         cells=_counts("13"),
-        open="each case passed by chance earns its share",
     ),
     Attack(
         "numbers-giant",

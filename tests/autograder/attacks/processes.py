@@ -261,7 +261,6 @@ ATTACKS = [
         notebook=lambda notebook: {**notebook, "cells": _slow(notebook["cells"])},
         paint=ENDED,
         size=ENDED,
-        open="when the submission's time is up, the next run is taken for a failure of the sandbox",
     ),
     Attack(
         "processes-output",
