@@ -59,6 +59,16 @@ class Camera:
         focal = self.focal[scene]
         return torch.stack([(u - cx) / focal, (v - cy) / focal, torch.ones_like(focal)])
 
+    def all_rays(self) -> Tensor:
+        """Return the rays of all pixels in the world's frame `(3, N * H * W)`, scene by scene, row by row."""
+        cx, cy = self.centre
+        focal = self.focal[:, None]
+        u = (torch.arange(self.width, dtype=focal.dtype, device=focal.device) - cx) / focal
+        v = (torch.arange(self.height, dtype=focal.dtype, device=focal.device) - cy) / focal
+        right, down, forward = self.rotation.permute(2, 1, 0)[..., None]  # (3, N, 1) each
+        across, along = right * u, down * v + forward  # (3, N, W) and (3, N, H)
+        return (across[:, :, None, :] + along[:, :, :, None]).flatten(1)
+
     def rectangles(self, solids: Solids) -> Tensor:
         """Return `(S, 4)` whole pixels u1, v1, u2, v2 (the last two not included) outside of which no ray
         meets the solid: around its own box, as far as that lies before the camera.

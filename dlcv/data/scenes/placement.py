@@ -37,7 +37,7 @@ def placed(
     x = draws.uniform("x", count, TRIES, low=-0.95, high=0.95) * reach
     tries = torch.stack([x, y], dim=-1)
     centre = tries[:, :1, :1]
-    tries = centre + (tries - centre) * (1 - 0.75 * options.crowding)
+    tries = centre + (tries - centre) * (1 - 0.6 * options.crowding)
 
     is_twin = draws.chance("touching", count, probability=options.touching)
     is_behind = draws.chance("occlusion", count, probability=options.occlusion)

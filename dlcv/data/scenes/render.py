@@ -79,7 +79,8 @@ def _render(
         more = look(layout, finer)
         colour = shade(layout, surface(layout, finer, more), more.depth, options.shadow_samples)
     image = colour.view(3, len(draws.state), height * options.supersample, -1).transpose(0, 1)
-    image = torch.nn.functional.avg_pool2d(image.clamp(0, 1), options.supersample)
+    if options.supersample > 1:
+        image = torch.nn.functional.avg_pool2d(image.clamp(0, 1), options.supersample)
     image = (encoded(image) + options.noise * grain(layout, height, width)).clamp(0, 1)
     return gathered(layout, camera, seen, points, image, options.void)
 

@@ -45,14 +45,14 @@ def shade(layout: Layout, seen: Surface, depth: Tensor, samples: int) -> Tensor:
     share, open_sky = light(layout, seen, samples)
     rise = seen.normal[2].float()
     horizon, overhead = layout.sky.permute(1, 2, 0)  # (3, N) each
-    outdoors = (0.35 * overhead + 0.25 * horizon)[:, scene] * (0.5 + 0.5 * rise) + 0.12
+    outdoors = (0.35 * overhead + 0.2 * horizon)[:, scene] * (0.5 + 0.5 * rise) + 0.06
     around = torch.where(street, outdoors, indoors[:, None] * (0.75 + 0.25 * rise))
     image = albedo(layout.materials, seen.material, seen.place) * seen.tint.float()
     image = image * (around * open_sky + share * sun[:, None])
 
     (at,) = torch.nonzero(water, as_tuple=True)
     image[:, at] = ripples(layout, scene[at], seen.point[:, at].float(), seen.ray[:, at].float())
-    haze = torch.where(street, 1 - torch.exp(-depth.float() / 160), 0.0)
+    haze = torch.where(street, 1 - torch.exp(-depth.float() / 220), 0.0)
     image = image + (horizon[:, scene] - image) * haze
     (at,) = torch.nonzero(sky, as_tuple=True)
     image[:, at] = sky_colour(layout, scene[at], seen.ray[:, at].float())
@@ -76,10 +76,10 @@ def light(layout: Layout, seen: Surface, samples: int) -> tuple[Tensor, Tensor]:
 
     p, normal32, d = point.float(), normal.float(), (to_lamp / distance).float()
     spread = lamp_size(layout, samples)[:, None].float() / distance.float()
-    open_sky = torch.ones_like(slope)
+    open_sky, spheres = torch.ones_like(slope), layout.sphere.float()
     pairs = []
     for slot in range(things):
-        x, y, z, radius = layout.sphere.float()[:, slot, :, None].unbind(1)
+        x, y, z, radius = spheres[:, slot, :, None].unbind(1)
         across = torch.stack([x - p[0], y - p[1], z - p[2]])
         square = dot(across, across).clamp(min=1e-6)
         taken = dot(across, normal32).clamp(min=0) / square.sqrt() * (radius * radius / square).clamp(max=1)
@@ -100,7 +100,7 @@ def light(layout: Layout, seen: Surface, samples: int) -> tuple[Tensor, Tensor]:
         dark = torch.zeros_like(faces)
         dark[scene[met], pixel[met]] = True
         hidden += dark
-    fall = torch.where(layout.street[:, None], 1.15, 1.9 / (1 + 0.1 * distance.square())).float()
+    fall = torch.where(layout.street[:, None], 1.35, 1.9 / (1 + 0.1 * distance.square())).float()
     lambert = torch.where(faces, slope * fall * (1 - hidden / samples), 0.0)
     return lambert.flatten(), open_sky.flatten()
 

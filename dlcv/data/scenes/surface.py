@@ -53,21 +53,16 @@ def surface(layout: Layout, camera: Camera, seen: Seen) -> Surface:
     solids, n, pixels = layout.solids, len(layout.street), camera.height * camera.width
     device = seen.depth.device
     scene = torch.arange(n, device=device).repeat_interleave(pixels)
-    v, u = torch.meshgrid(
-        torch.arange(camera.height, device=device), torch.arange(camera.width, device=device), indexing="ij"
-    )
-    rays = camera.rays(scene, u.flatten().repeat(n), v.flatten().repeat(n))
-    ray = turned(gather(camera.rotation, scene), rays)
     hit = seen.solid >= ON_GROUND
-    point = torch.where(hit, camera.position.T[:, scene] + ray * torch.where(hit, seen.depth, 0.0), 0.0)
+    point = (seen.ray * torch.where(hit, seen.depth, 0.0)).view(3, n, -1) + camera.position.T[:, :, None]
+    point = torch.where(hit, point.flatten(1), 0.0)
 
     rows, things = len(layout.materials.pattern) // n, layout.density.shape[1]
-    normal = torch.zeros_like(ray)
+    normal = torch.zeros_like(point)
     normal[2] = hit
     label = torch.where(hit, GROUND, SKY)
-    label[
-        (label == GROUND) & wet(layout.water[:, None], point[0].view(n, -1), point[1].view(n, -1)).flatten()
-    ] = WATER
+    in_water = wet(layout.water[:, None], point[0].view(n, -1), point[1].view(n, -1)).flatten()
+    label[(label == GROUND) & in_water] = WATER
     thing = torch.full_like(label, -1)
     material = scene * rows + things
     place, tint = point.clone(), torch.ones_like(seen.depth)
@@ -81,4 +76,4 @@ def surface(layout: Layout, camera: Camera, seen: Seen) -> Surface:
     label[on], thing[on], tint[on] = solids.label[number], solids.thing[number], solids.tint[number]
     material[on] = solids.material[number]
     place[:, on] = torch.where(layout.materials.fixed[material[on]], point[:, on], metres)
-    return Surface(scene, label, thing, ray, point, normal, place, material, tint)
+    return Surface(scene, label, thing, seen.ray, point, normal, place, material, tint)

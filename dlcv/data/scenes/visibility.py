@@ -26,6 +26,8 @@ class Seen:
 
     Attributes
     ----------
+    ray : (3, P) float64
+        From the camera through the pixel, of depth 1, in the world's frame.
     depth : (P,) float64
         Along the camera's axis in metres; infinity where there is nothing.
     solid : (P,)
@@ -34,6 +36,7 @@ class Seen:
         Pixels that each thing would cover if nothing stood before it.
     """
 
+    ray: Tensor
     depth: Tensor
     solid: Tensor
     whole: Tensor
@@ -57,11 +60,12 @@ def look(layout: Layout, camera: Camera) -> Seen:
         solid.scatter_reduce_(0, pixel[first], number[first], "amax")
     whole = covered.view(-1, pixels).sum(1)
 
-    to_ground = ground_depth(layout, camera).flatten()
+    ray = camera.all_rays()
+    to_ground = ground_depth(layout, ray)
     below = to_ground < depth
     depth = torch.where(below, to_ground, depth)
     solid = torch.where(below, GROUND, solid)
-    return Seen(depth, solid, whole)
+    return Seen(ray, depth, solid, whole)
 
 
 def met(solids: Solids, camera: Camera) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -99,16 +103,11 @@ def repeat(values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     return number, torch.arange(len(number), device=values.device) - start[number]
 
 
-def ground_depth(layout: Layout, camera: Camera) -> Tensor:
-    """Return the depth of the ground z = 0 `(N, H, W)`, infinity at the sky and where it is too far."""
-    device = camera.focal.device
-    cx, cy = camera.centre
-    u = (torch.arange(camera.width, device=device, dtype=torch.float64) - cx) / camera.focal[:, None]
-    v = (torch.arange(camera.height, device=device, dtype=torch.float64) - cy) / camera.focal[:, None]
-    rise = camera.rotation[:, 2]  # of each of the camera's axes
-    rise = rise[:, 0, None, None] * u[:, None, :] + (rise[:, 1, None] * v + rise[:, 2, None])[..., None]
-    t = camera.position[:, 2, None, None] / -rise
-    return torch.where((rise < 0) & (t < layout.far[:, None, None]), t, torch.inf)
+def ground_depth(layout: Layout, ray: Tensor) -> Tensor:
+    """Return where rays `(3, P)` meet the ground z = 0 `(P,)`, infinity at the sky and where it is too far."""
+    rise = ray[2].view(len(layout.far), -1)
+    t = layout.camera.position[:, 2:] / -rise
+    return torch.where((rise < 0) & (t < layout.far[:, None]), t, torch.inf).flatten()
 
 
 def blocked(layout: Layout, thing: Tensor, point: Tensor, to_lamp: Tensor) -> Tensor:
