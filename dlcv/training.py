@@ -379,29 +379,46 @@ def interruption() -> Iterator[threading.Event]:
 
 
 class View:
-    """The progress bar and, in a notebook, the curve; the last picture stays in the saved output."""
+    """A progress bar and, in a notebook, the curve; what stays in the saved output is one line and one picture."""
 
     def __init__(self, history: History, enabled: bool) -> None:
-        self.history, self.enabled, self.drawn = history, enabled, 0.0
+        self.history, self.enabled, self.drawn = history, enabled, time.monotonic()
+        self.started, self.before = time.monotonic(), len(history.losses)
+        self.notebook = enabled and in_notebook()
         # Standard output, not error: a notebook under nbgrader takes words on stderr for a failure.
         self.bar = tqdm(
-            total=history.steps, initial=len(history.losses), disable=not enabled, file=sys.stdout, ncols=88
+            total=history.steps,
+            initial=self.before,
+            disable=not enabled or self.notebook,
+            file=sys.stdout,
+            ncols=88,
+            mininterval=0.5,
         )
-        self.handle = show_live(Picture(figsize=(9, 2.8))) if enabled and in_notebook() else None
+        if self.notebook:
+            # Handles, so that a new bar and a new curve take the place of the old ones.
+            self.line = show_live({"text/plain": self.progress()}, raw=True)
+            self.curve = show_live(history.figure())
+
+    def progress(self) -> str:
+        done, spent = len(self.history.losses), time.monotonic() - self.started
+        return tqdm.format_meter(done, self.history.steps, spent, ncols=88, initial=self.before)
 
     def update(self) -> None:
         self.bar.update(len(self.history.losses) - self.bar.n)
-        if time.monotonic() - self.drawn > 2.0:
-            self.bar.set_postfix_str(f"loss {smooth(self.history.losses[-50:])[-1]:.3g}")
-            if self.handle is not None and len(self.history.losses) > 1:
-                self.handle.update(self.history.figure())
+        if self.enabled and time.monotonic() - self.drawn > 1.0:
+            if self.notebook:
+                self.line.update({"text/plain": self.progress()}, raw=True)
+                self.curve.update(self.history.figure())
+            else:
+                self.bar.set_postfix_str(f"loss {smooth(self.history.losses[-50:])[-1]:.3g}")
             self.drawn = time.monotonic()
 
     def close(self) -> None:
         self.bar.close()
-        if self.handle is not None:
-            self.handle.update(self.history.figure())
-        if self.enabled:
+        if self.notebook:
+            self.line.update({"text/plain": str(self.history)}, raw=True)
+            self.curve.update(self.history.figure())
+        elif self.enabled:
             print(self.history)
 
 
@@ -413,8 +430,8 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-def show_live(figure: Picture):
-    """Display a figure and return the handle by which it can be replaced."""
+def show_live(value: object, **how):
+    """Display something and return the handle by which it can be replaced."""
     from IPython.display import display
 
-    return display(figure, display_id=True)
+    return display(value, display_id=True, **how)

@@ -228,3 +228,25 @@ def test_on_a_gpu_half_precision_trains_and_resumes(tmp_path):
     )
     assert set(seen) <= {(torch.bfloat16, "cuda"), (torch.float16, "cuda")}
     assert np.mean(history.losses[-10:]) < np.mean(history.losses[:10])
+
+
+def test_in_a_notebook_one_line_and_one_picture_remain(monkeypatch, capfd):
+    shown = []
+
+    class Handle:
+        def __init__(self, value):
+            self.value = value
+            shown.append(self)
+
+        def update(self, value, raw=False):
+            self.value = value
+
+    monkeypatch.setattr(training, "in_notebook", lambda: True)
+    monkeypatch.setattr(training, "show_live", lambda value, raw=False: Handle(value))
+    monkeypatch.setattr(training.time, "monotonic", iter(range(0, 10**6, 3)).__next__)  # every step is slow
+    model, loader = task()
+    train(model, loader, square, steps=4, device="cpu")
+    line, curve = (handle.value for handle in shown)
+    assert line["text/plain"].startswith("finished: step 4 of 4 · loss")
+    assert curve.axes[0].get_title() == "loss"
+    assert capfd.readouterr() == ("", "")

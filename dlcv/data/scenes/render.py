@@ -59,7 +59,10 @@ def render(
     # Few enough pixels at a time to stay near the processor; a scene does not depend on its company.
     at_once = max(1, PIXELS_AT_ONCE // (height * width * options.supersample**2))
     parts = [scenes[start : start + at_once] for start in range(0, len(scenes), at_once)]
-    return joined([_render(Draws(seed, part), height, width, device, options) for part in parts])
+    # Labels need float64, which Apple's MPS does not have: there the CPU renders.
+    place = "cpu" if torch.device(device).type == "mps" else device
+    batch = joined([_render(Draws(seed, part), height, width, place, options) for part in parts])
+    return batch if place == device else batch.to(device)
 
 
 PIXELS_AT_ONCE = 2**17
