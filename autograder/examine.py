@@ -303,6 +303,8 @@ def _short(value: Any, longest: int) -> str:
 
 
 def _how_it_ended(status: dict) -> str:
+    if "memory" in status:
+        return "its processes together used more memory than they may"
     number = status.get("signal")
     if number == signal.SIGSEGV:
         return "it crashed (segmentation fault, perhaps from endless recursion)"

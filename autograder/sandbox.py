@@ -45,10 +45,11 @@ class Limits:
     grace: float = 1.0  # between asking a cell to stop and killing it
 
 
-def confine(limits: Limits, address_space: int) -> None:
+def confine(limits: Limits, address_space: int, *, nested: bool) -> None:
     """Bind this process and its children to `limits`. For the child side, before any learner's code runs.
 
-    `address_space` is what the warm interpreter has before it.
+    `address_space` is what the warm interpreter has before it; `nested`: behind an inner wall, where the kernel
+    counts this run's processes alone.
     """
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_CPU, limits.cpu)
@@ -56,7 +57,7 @@ def confine(limits: Limits, address_space: int) -> None:
     _lower(resource.RLIMIT_NOFILE, limits.descriptors)
     _lower(resource.RLIMIT_AS, address_space + limits.memory)
     if os.getuid() != 0:
-        _lower(resource.RLIMIT_NPROC, _processes_of_user() + limits.processes)
+        _lower(resource.RLIMIT_NPROC, limits.processes + (0 if nested else _processes_of_user()))
 
 
 def _lower(which: int, value: int) -> None:
@@ -134,9 +135,10 @@ class Sandbox:
         self.start()
 
     def start(self) -> None:
-        self.nested = False
+        self.nested = self.filtered = False
         outer = bubblewrap(_packages())
         self.bubblewrap = bool(outer)
+        self.uid = outer.uid if outer else None
         self.scratch = SCRATCH if outer else tempfile.mkdtemp(prefix="autograder-")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -148,9 +150,10 @@ class Sandbox:
                 "limits": asdict(self.limits),
                 "scratch": self.scratch,
                 "fonts": _font_lists(),
+                "uid": self.uid,
             }
             self.process = subprocess.Popen(
-                [*outer, sys.executable, "-I", "-c", _START, json.dumps(settings)],
+                [*(outer.command if outer else ()), sys.executable, "-I", "-c", _START, json.dumps(settings)],
                 env=_environment(),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -164,9 +167,9 @@ class Sandbox:
     def walls(self) -> str:
         """Which walls stand, in words, for the report. Known once the interpreter is warm."""
         standing = ["bubblewrap, no network, no files but the interpreter's"] if self.bubblewrap else []
-        standing += [
-            "own namespaces for each submission" if self.nested else "own processes for each submission"
-        ]
+        standing += ["a user without rights"] if self.uid else []
+        standing += [f"own {'namespaces' if self.nested else 'processes'} for each submission"]
+        standing += ["a filter on system calls"] if self.filtered else []
         return ", ".join(
             [*standing, f"{self.limits.memory // MIB} MB", f"{self.limits.cpu} s of processor time"]
         )
@@ -197,7 +200,7 @@ class Sandbox:
         except OSError:
             told = b""
         self.control.settimeout(None)
-        self.nested = told == b"warm, nested"
+        self.nested, self.filtered = b"nested" in told, b"filtered" in told
         if not told.startswith(b"warm"):
             raise CourseError(
                 "the sandbox's interpreter did not start; what it said on standard error is above. "

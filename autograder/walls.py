@@ -15,18 +15,41 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SCRATCH", "bubblewrap", "drop_capabilities", "own_namespaces", "own_process_list"]
+__all__ = [
+    "SCRATCH",
+    "Outer",
+    "become_nobody",
+    "bubblewrap",
+    "drop_capabilities",
+    "own_namespaces",
+    "own_process_list",
+]
 
 # Never above a folder that is shown, as /tmp is when somebody works there.
 SCRATCH = "/scratch"
 MIB = 2**20
 
 
+# Nobody's user number, in the range that Debian leaves free: what it owns is gone with the scratch folder.
+NOBODY = 61000
+
+
+@dataclass(frozen=True)
+class Outer:
+    """The outer wall: the command in front of a program, and the user that it must become behind it."""
+
+    command: tuple[str, ...]
+    uid: int | None = None
+
+
 @functools.cache
-def bubblewrap(packages: tuple[str, ...], scratch_size: int = 256 * MIB) -> tuple[str, ...]:
-    """Return the command that puts the outer wall around a program; empty where it cannot stand.
+def bubblewrap(packages: tuple[str, ...], scratch_size: int = 256 * MIB) -> Outer | None:
+    """Return the outer wall; None where it cannot stand.
+
+    For root, learners' code runs as a user of its own: the kernel exempts root from the limit on processes.
 
     Parameters
     ----------
@@ -37,16 +60,35 @@ def bubblewrap(packages: tuple[str, ...], scratch_size: int = 256 * MIB) -> tupl
     """
     program = shutil.which("bwrap")
     if program is None:
-        return ()
-    command = (
-        program, "--unshare-all", "--die-with-parent", *_system(), "--proc", "/proc", "--dev", "/dev",
-        "--size", str(scratch_size), "--tmpfs", SCRATCH, *_shown(packages), "--remount-ro", "/", "--chdir", SCRATCH,
+        return None
+    inside = (
+        "--die-with-parent", *_system(), "--proc", "/proc", "--dev", "/dev",
+        "--perms", "0777", "--size", str(scratch_size), "--tmpfs", SCRATCH,
+        *_shown(packages), "--remount-ro", "/", "--chdir", SCRATCH,
     )  # fmt: skip
+    namespaces = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
+    as_nobody = ("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+    walls = [Outer((program, "--unshare-all", *inside))]
+    if os.getuid() == 0:
+        walls.insert(0, Outer((program, *namespaces, *as_nobody, *inside), NOBODY))
+    return next((wall for wall in walls if _stands(wall, packages)), None)
+
+
+def _stands(wall: Outer, packages: tuple[str, ...]) -> bool:
+    """Try the wall: can a program start behind it, and read our packages and its own libraries?"""
+    become = (
+        f"os.setgroups([]); os.setresgid(*[{wall.uid}] * 3); os.setresuid(*[{wall.uid}] * 3)"
+        if wall.uid
+        else ""
+    )
+    look = f"import os; {become}\nfor folder in {packages!r}: os.listdir(folder)\nimport decimal, wave"
     try:
-        probe = subprocess.run([*command, sys.executable, "-I", "-c", ""], capture_output=True, timeout=20)
+        done = subprocess.run(
+            [*wall.command, sys.executable, "-I", "-c", look], capture_output=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return command if probe.returncode == 0 else ()
+        return False
+    return done.returncode == 0
 
 
 def _system() -> list[str]:
@@ -58,8 +100,11 @@ def _system() -> list[str]:
             shown += ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             shown += ["--ro-bind", str(path), str(path)]
-    for path in ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/nix/store"):
+    shown += ["--perms", "0755", "--dir", "/etc"]
+    for path in ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime"):
         shown += ["--ro-bind-try", path, path]
+    if Path("/nix/store").is_dir():
+        shown += ["--perms", "0755", "--dir", "/nix", "--ro-bind", "/nix/store", "/nix/store"]
     return shown
 
 
@@ -73,6 +118,9 @@ def _shown(packages: tuple[str, ...]) -> list[str]:
     for folder in folders:
         for path in dict.fromkeys([folder, os.path.realpath(folder)]):
             if not path.startswith("/usr/"):
+                # Folders above it that anybody may pass through; bubblewrap's own would be root's alone.
+                above = [str(parent) for parent in reversed(Path(path).parents) if str(parent) != "/"]
+                shown += [word for parent in above for word in ("--perms", "0755", "--dir", parent)]
                 shown += ["--ro-bind-try", path, path]
     return shown
 
@@ -81,8 +129,15 @@ def _shown(packages: tuple[str, ...]) -> list[str]:
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
 _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 2, 4, 0x4000, 0x40000
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _CAPABILITY_VERSION_3 = 0x20080522
+
+
+def become_nobody(uid: int) -> None:
+    """Give up root for good; capabilities go with it."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
 
 def own_namespaces(scratch: str, scratch_size: int = 64 * MIB) -> None:
@@ -93,6 +148,7 @@ def own_namespaces(scratch: str, scratch_size: int = 64 * MIB) -> None:
     """
     libc = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.getuid(), os.getgid()
+    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # else the files below belong to root
     if libc.unshare(_NEWUSER | _NEWPID | _NEWNS | _NEWIPC) != 0:
         raise OSError(ctypes.get_errno(), "no namespaces here")
     for name, content in (

@@ -21,28 +21,34 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from .meter import Meter, anonymous_memory
 from .sandbox import Limits, address_space, confine
-from .walls import drop_capabilities, own_namespaces, own_process_list
+from .seccomp import refuse_calls
+from .walls import become_nobody, drop_capabilities, own_namespaces, own_process_list
 from .wire import Channel, WireError
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _MOST_DESCRIPTORS = 200
+WATCH_EVERY = 0.1
 
 
 def main(settings: dict) -> None:
     """Warm up, then fork a guardian for each request until the trusted side hangs up."""
+    if settings["uid"] is not None:
+        become_nobody(settings["uid"])
     os.chdir(settings["scratch"])
     bring_fonts(settings["fonts"])
-    warm(settings["preload"])
+    warm_up(settings["preload"])
     control = socket.socket(fileno=settings["control"])
     limits, scratch = Limits(**settings["limits"]), settings["scratch"]
-    warm_size = address_space()
-    nested = _can_nest(scratch)
+    warm = Warm(address_space(), anonymous_memory())
+    nested, filtered = _can(own_namespaces, scratch), _can(_filtered)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
-    control.send(b"warm, nested" if nested else b"warm")
+    control.send(b"warm" + b", nested" * nested + b", filtered" * filtered)
     while True:
         try:
             message, descriptors, _, _ = socket.recv_fds(control, 64, _MOST_DESCRIPTORS)
@@ -52,12 +58,14 @@ def main(settings: dict) -> None:
             break
         if os.fork() == 0:
             control.close()
+            meter = None
             if nested:
                 own_namespaces(scratch)
                 if os.fork():
                     os._exit(0)  # the fork is process 1 behind the inner wall
+                meter = Meter(os.open("/proc", os.O_RDONLY), warm.memory)
                 own_process_list()
-            _and_leave(guard, descriptors, limits, scratch, warm_size)
+            _and_leave(guard, descriptors, limits, scratch, warm, meter)
         for descriptor in descriptors:
             os.close(descriptor)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -72,7 +80,7 @@ def bring_fonts(lists: Iterable[str]) -> None:
             shutil.copy(path, folder)
 
 
-def warm(preload: Iterable[str]) -> None:
+def warm_up(preload: Iterable[str]) -> None:
     """Import what notebooks import, so that each child finds it there."""
     import torch
 
@@ -87,15 +95,28 @@ def warm(preload: Iterable[str]) -> None:
     gc.freeze()
 
 
-def _can_nest(scratch: str) -> bool:
-    """Try the inner wall once, in a process that is thrown away."""
+@dataclass(frozen=True)
+class Warm:
+    """What the warm interpreter has before any learner's code runs: bytes of addresses and of memory."""
+
+    addresses: int
+    memory: int
+
+
+def _can(build: Callable, *arguments: Any) -> bool:
+    """Try a wall once, in a process that is thrown away."""
     child = os.fork()
     if child == 0:
-        _and_leave(own_namespaces, scratch)
+        _and_leave(build, *arguments)
     return os.waitpid(child, 0)[1] == 0
 
 
-def guard(descriptors: list[int], limits: Limits, scratch: str, warm_size: int) -> None:
+def _filtered() -> None:
+    if not refuse_calls():
+        raise OSError("no filter here")
+
+
+def guard(descriptors: list[int], limits: Limits, scratch: str, warm: Warm, meter: Meter | None) -> None:
     """Start the learner's process of one run, watch it, and leave nothing of it behind."""
     os.setsid()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -111,20 +132,27 @@ def guard(descriptors: list[int], limits: Limits, scratch: str, warm_size: int) 
     guardian = os.getpid()
     student = os.fork()
     if student == 0:
-        _and_leave(_learner, job, guardian, (trusted, wake, bell), talk, others, limits, folder, warm_size)
+        if meter is not None:
+            os.close(meter.proc)
+        own = _Own(talk, others, folder, guardian)
+        _and_leave(_learner, job, own, (trusted, wake, bell), limits, warm, meter is not None)
     for sock in (talk, *others):
         sock.close()
     try:
-        _watch(channel, wake, student)
+        _watch(channel, wake, student, meter, limits.memory)
     finally:
         kill_descendants()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _watch(channel: Channel, wake: socket.socket, student: int) -> None:
+def _watch(channel: Channel, wake: socket.socket, student: int, meter: Meter | None, memory: int) -> None:
     """Report the end of the learner's process; return when the trusted side has no more use for this run."""
     while True:
-        ready, _, _ = select.select([channel.socket, wake], [], [])
+        ready, _, _ = select.select([channel.socket, wake], [], [], WATCH_EVERY if meter else None)
+        if meter and meter.exceeds(memory):
+            channel.send_json({"memory": memory}, timeout=5.0)
+            os.kill(-1, signal.SIGKILL)
+            meter = None
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 wake.recv(4096)
@@ -155,21 +183,22 @@ def _how(status: int) -> dict:
     return {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
 
 
-def _learner(
-    job: dict,
-    guardian: int,
-    not_its: tuple,
-    talk: socket.socket,
-    others: list,
-    limits: Limits,
-    folder: str,
-    warm_size: int,
-) -> None:
+@dataclass(frozen=True)
+class _Own:
+    """What a learner's process has: its sockets, its folder, and the process that watches it."""
+
+    talk: socket.socket
+    answers: list[socket.socket]
+    folder: str
+    guardian: int
+
+
+def _learner(job: dict, own: _Own, not_its: tuple, limits: Limits, warm: Warm, nested: bool) -> None:
     """Become the learner's process: no descriptor but its own sockets, no environment but its own, limits."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != guardian:  # it died before the line above
+    if os.getppid() != own.guardian:  # it died before the line above
         return
     os.setsid()
     for sock in not_its:
@@ -178,19 +207,20 @@ def _learner(
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     os.close(nothing)
-    os.chdir(folder)
+    os.chdir(own.folder)
     for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"):
-        os.environ[name] = folder
+        os.environ[name] = own.folder
     tempfile.tempdir = None
     sys.path.insert(0, "")
-    answers = dict(zip(job["exercises"], others, strict=True))
+    answers = dict(zip(job["exercises"], own.answers, strict=True))
     watches = _watches(job["chapter"], job["exercises"])
-    confine(limits, warm_size)
+    confine(limits, warm.addresses, nested=nested)
     drop_capabilities()
+    refuse_calls()
 
     from .student import run_notebook
 
-    run_notebook(job, Channel(talk, limits.message), answers, watches)
+    run_notebook(job, Channel(own.talk, limits.message), answers, watches)
 
 
 def _watches(chapter: str, names: list[str]) -> dict:

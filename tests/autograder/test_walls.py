@@ -18,7 +18,7 @@ from autograder.walls import bubblewrap
 from dlcv.checking import Judge, load_exercises
 
 CHAPTER, PAINT = "transposed_convolution", "conv_transpose1d"
-LIMITS = Limits(cell=3.0, submission=30.0, file=2**20)
+LIMITS = Limits(cell=6.0, submission=60.0, file=2**20, memory=512 * 2**20, processes=40)
 
 walled = pytest.mark.skipif(not bubblewrap(()), reason="bubblewrap is not installed, or may not be used here")
 
@@ -54,6 +54,8 @@ def attempt(small_class, sandbox, judges):
 def test_the_report_can_say_which_walls_stood(sandbox):
     assert sandbox.walls.startswith("bubblewrap, no network")
     assert "own namespaces for each submission" in sandbox.walls
+    assert "a filter on system calls" in sandbox.walls
+    assert ("a user without rights" in sandbox.walls) == (os.getuid() == 0 and sandbox.uid is not None)
 
 
 @walled
@@ -130,6 +132,65 @@ def test_a_file_has_a_limit(attempt):
         "with open('big', 'wb') as file:\n    for _ in range(100):\n        file.write(bytes(2**20))"
     )
     assert "File too large" in error or "No space left" in error or "SIGXFSZ" in error
+
+
+BOMB = """
+import os, signal, time
+children = []
+try:
+    while len(children) < 200:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+        children.append(child)
+except BlockingIOError:
+    pass
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+assert len(children) < 50, len(children)
+"""
+HOLD = """
+import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        kept = bytearray(b'x') * (250 * 2**20)
+        time.sleep(60)
+time.sleep(20)
+"""
+
+
+@walled
+def test_a_fork_bomb_stops_at_the_limit(attempt, sandbox):
+    """Some hundred processes of 300 MB each would take the machine down for everybody."""
+    if os.getuid() == 0 and sandbox.uid is None:
+        pytest.skip("this root cannot run the interpreter as another user")
+    assert attempt(BOMB) is None
+
+
+@walled
+def test_memory_is_counted_for_all_processes_together(attempt):
+    """Each stays below the limit, together they are above it: the machine would start to swap."""
+    assert "memory" in attempt(HOLD)
+
+
+@walled
+@pytest.mark.parametrize(
+    "call",
+    ["libc.unshare(0x10000000)", "libc.ptrace(0, 0, 0, 0)", "libc.memfd_create(b'x', 0)", "libc.setns(0, 0)"],
+)
+def test_some_system_calls_are_refused(attempt, call):
+    """With namespaces of its own a process is root there, and may mount more disk than it has."""
+    load = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    assert attempt(f"{load}assert {call} == -1\nassert ctypes.get_errno() == 1") is None
+
+
+def test_an_unknown_processor_has_no_filter():
+    from autograder.seccomp import _program
+
+    assert _program("vax") == []
+    assert len(_program("x86_64")) == len(_program("aarch64")) > 50
+    assert all(0 <= yes < 256 and 0 <= no < 256 for _, yes, no, _ in _program("x86_64"))
 
 
 def test_without_bubblewrap_grading_still_works(attempt, monkeypatch):
