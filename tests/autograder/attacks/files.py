@@ -174,7 +174,6 @@ ATTACKS = [
         "for fd in kept: os.close(fd)\n"
         "if written > 64 * 2**20: raise Reached(f'{written >> 20} MB in memory files')\n",
         wall="memory",
-        open="needs walls: memory of files in memory is counted by nobody",
     ),
     Attack(
         "files-network",

@@ -23,7 +23,6 @@ ATTACKS = [
         paint=ENDED,
         size=ENDED,
         wall="processes",
-        open="needs walls: the number of processes is not limited for root" if os.getuid() == 0 else "",
     ),
     Attack(
         "processes-left-behind",
@@ -143,7 +142,6 @@ ATTACKS = [
         "    os._exit(9 if reached else 0)\n"
         "if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9: raise Reached('a file system of its own')\n",
         wall="system calls",
-        open="needs walls: a learner's process may make user namespaces, and mount in them",
     ),
     Attack(
         "processes-graders-environment",
@@ -195,7 +193,6 @@ ATTACKS = [
         paint=ENDED,
         size=ENDED,
         wall="memory",
-        open="needs walls: memory is limited for each process, not for all of a run",
     ),
     Attack(
         "processes-threads",
