@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from .attack import OWN_NAMESPACE, PAINT, Attack
 from .cells import paint
 
