@@ -166,11 +166,13 @@ ATTACKS = [
         "processes-memory",
         "The machine runs out of memory, and the kernel kills the grader.",
         cell="hoard = []\nwhile len(hoard) < 1000: hoard.append(bytearray(2**24))\nraise Reached('16 GB')\n",
-        paint=("wrong values",),
+        paint=("wrong values", "crashed"),
+        size=("wrong values", "crashed"),
     ),
     Attack(
         "processes-memory-together",
         "Each process keeps to its limit; together they do not.",
+        open="sometimes: memory of a whole run is looked at now and then, on a busy machine too late",
         cell="import os, signal, time\n"
         "children, size = [], 140 * 2**20\n"
         "done, tell = os.pipe()\n"
