@@ -11,7 +11,7 @@ from dlcv.checking.exercise import (
     Slip,
     load_exercises,
 )
-from dlcv.checking.guard import (
+from dlcv.checking.forbidden import (
     ARGMAX,
     CONVOLUTION,
     FFT,
@@ -23,8 +23,9 @@ from dlcv.checking.guard import (
     UNFOLD,
     Forbidden,
 )
+from dlcv.checking.judge import Judge, LearnerGone
 from dlcv.checking.values import BadMessage
-from dlcv.checking.verdict import EngineError, Judge, LearnerGone, Verdict
+from dlcv.checking.verdict import EngineError, Verdict
 
 __all__ = [
     "ARGMAX",

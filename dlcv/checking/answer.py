@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from dlcv.checking import guard, probes, values
+from dlcv.checking import probes, values
+from dlcv.checking.forbidden import Violation, Watch
+from dlcv.checking.guard import Guard, is_learners
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Reply:
 
     value: Any = None
     crash: Crash | None = None
-    violations: tuple[guard.Violation, ...] = ()
+    violations: tuple[Violation, ...] = ()
     changed: tuple[str, ...] = ()
     seconds: float = 0.0
     timed_out: bool = False
@@ -85,9 +87,7 @@ class Reply:
             return cls(
                 value=tree["value"],
                 crash=None if crash is None else Crash(**_checked(crash, Crash)),
-                violations=tuple(
-                    guard.Violation(**_checked(item, guard.Violation)) for item in tree["violations"][:20]
-                ),
+                violations=tuple(Violation(**_checked(item, Violation)) for item in tree["violations"][:20]),
                 changed=tuple(str(name)[:80] for name in tree["changed"][:20]),
                 seconds=_seconds(tree["seconds"]),
                 timed_out=tree["timed_out"] is True,
@@ -125,9 +125,9 @@ class Answer:
         child is ended from outside instead.
     """
 
-    def __init__(self, subject: Any, watch: guard.Watch | None = None, *, interrupt: bool = False):
+    def __init__(self, subject: Any, watch: Watch | None = None, *, interrupt: bool = False):
         self.subject, self.watch, self.interrupt = subject, watch, interrupt
-        self._guard: guard.Guard | None = None
+        self._guard: Guard | None = None
         self._inside = False
         self._changed: list[str] = []
 
@@ -148,7 +148,7 @@ class Answer:
 
     def reply(self, request: Request) -> Reply:
         """Do what `request` says; an exception of the learner's becomes a `Crash` in the reply."""
-        self._guard = guard.Guard(self.watch) if self.watch else None
+        self._guard = Guard(self.watch) if self.watch else None
         self._inside, self._changed = False, []
         clock = _Deadline(request.limit if self.interrupt else None)
         value, crash = None, None
@@ -176,7 +176,7 @@ class Answer:
 
     def _crash(self, error: BaseException) -> Crash:
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if guard._is_learners(frame.filename)]
+        own = [frame for frame in frames if is_learners(frame.filename)]
         try:
             message = str(error)
         except Exception:

@@ -9,7 +9,8 @@ from typing import Any
 
 from dlcv.checking import report
 from dlcv.checking.answer import Answer, lines_of
-from dlcv.checking.verdict import Judge, Verdict, engine_error
+from dlcv.checking.judge import Judge
+from dlcv.checking.verdict import Verdict, engine_error
 
 
 class Points(float):

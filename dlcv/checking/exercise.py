@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from dlcv.checking.guard import Forbidden, Watch, watch_for
+from dlcv.checking.forbidden import Forbidden, Watch, watch_for
 
 PUBLISHED_SEED = "published"
 PUBLISHED_RANDOM_CASES = 4

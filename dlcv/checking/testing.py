@@ -9,7 +9,8 @@ import torch
 
 from dlcv.checking.answer import Answer
 from dlcv.checking.exercise import PUBLISHED_SEED, Exercise, source_of
-from dlcv.checking.verdict import Judge, Verdict, guessable
+from dlcv.checking.judge import Judge, guessable
+from dlcv.checking.verdict import Verdict
 
 SEEDS = (PUBLISHED_SEED, "one secret", "another secret")
 

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from dlcv.checking import CONVOLUTION, FFT, INTERPOLATION, MATMUL, POOLING, UNFOLD, Answer, Request
-from dlcv.checking.guard import scan_source, watch_for
+from dlcv.checking.forbidden import watch_for
+from dlcv.checking.scan import scan_source
 
 x = torch.arange(6.0)
 w = torch.tensor([1.0, 2.0])

@@ -6,13 +6,14 @@ import torch
 
 from dlcv.checking import Answer, Case, EngineError, Judge, LearnerGone, Verdict
 from dlcv.checking.answer import Reply
+from dlcv.checking.compare import compare
 from dlcv.checking.testing import (
     assert_right,
     assert_slips_die,
     assert_trivial_answers_earn_nothing,
     verdict_of,
 )
-from dlcv.checking.verdict import KINDS, compare
+from dlcv.checking.verdict import KINDS
 
 
 def test_right(toy, paint):
