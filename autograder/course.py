@@ -8,8 +8,11 @@ import secrets
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
+
+from . import clock
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,12 +28,16 @@ class CourseError(Exception):
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter: `name` is its package under `dlcv`, `folder` its name everywhere else."""
+    """One chapter: `name` is its package under `dlcv`, `folder` its name everywhere else.
+
+    `due` is when its notebook is to be handed in, in the course's time zone; None: at any time.
+    """
 
     number: int
     name: str
     title: str
     minutes: int | None = None
+    due: datetime | None = None
 
     @property
     def folder(self) -> str:
@@ -68,7 +75,7 @@ class Course:
         except FileNotFoundError:
             raise CourseError(f"{path} is missing: it lists the chapters in order") from None
         except tomllib.TOMLDecodeError as error:
-            raise CourseError(f"{path} is not valid TOML: {error}") from None
+            raise CourseError(f"{path} is not valid TOML: {error}{_seconds_missing(path)}") from None
 
     @property
     def name(self) -> str:
@@ -84,9 +91,17 @@ class Course:
         return self.settings.get("repository", "")
 
     @cached_property
+    def timezone(self) -> tzinfo:
+        """The zone of times that name none, `timezone` in course.toml; UTC where it is not set."""
+        try:
+            return clock.zone(self.settings.get("timezone", "UTC"))
+        except ValueError as error:
+            raise CourseError(f"{self.root / 'course.toml'}, timezone: {error}") from None
+
+    @cached_property
     def chapters(self) -> tuple[Chapter, ...]:
         path = self.root / "course.toml"
-        chapters = tuple(_chapter(path, row) for row in self.settings.get("chapters", ()))
+        chapters = tuple(_chapter(path, row, self.timezone) for row in self.settings.get("chapters", ()))
         for what in ("number", "name"):
             values = [getattr(chapter, what) for chapter in chapters]
             for value in values:
@@ -188,11 +203,20 @@ def secret_seed(folder: Path) -> str:
     return seed
 
 
-def _chapter(path: Path, row: dict) -> Chapter:
+def _chapter(path: Path, row: dict, here: tzinfo) -> Chapter:
     try:
-        chapter = Chapter(row["number"], row["name"], row["title"], row.get("minutes"))
+        due = clock.moment(row["due"], here) if "due" in row else None
+        chapter = Chapter(row["number"], row["name"], row["title"], row.get("minutes"), due)
     except KeyError as error:
         raise CourseError(f"{path}: a chapter has number, name, title; {error} is missing: {row}") from None
+    except ValueError as error:
+        raise CourseError(f"{path}, chapter {row.get('name')!r}, due: {error}") from None
     if not re.fullmatch(r"[a-z][a-z0-9_]*", chapter.name):
         raise CourseError(f"{path}: {chapter.name!r} cannot be a chapter's name: lower case, digits, _")
     return chapter
+
+
+def _seconds_missing(path: Path) -> str:
+    """TOML wants a time's seconds, which its error does not say."""
+    short = re.search(r"=\s*(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)\s*(#|$)", path.read_text("utf-8"), re.MULTILINE)
+    return f" (a time needs its seconds in TOML: {short[1]}:00)" if short else ""

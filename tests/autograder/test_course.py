@@ -63,11 +63,51 @@ def test_an_unknown_chapter_is_told_the_known_ones(tmp_path):
         (TWO.replace("number = 1", "number = 0"), "two chapters have the number 0"),
         (TWO.replace('"b"', '"a"'), "two chapters have the name 'a'"),
         (TWO.replace('"b"', '"B b"'), "'B b' cannot be a chapter's name"),
+        ('timezone = "Mars"\n' + TWO, "timezone: no time zone is called 'Mars'; wanted: a name such as"),
+        (TWO + 'due = "soon"', "chapter 'b', due: 'soon' is no point in time; wanted: for instance 2026"),
+        (TWO + "due = 12:00:00", "is no point in time"),
+        (TWO + "due = 2026-10-01T23:59\n", r"a time needs its seconds in TOML: 2026-10-01T23:59:00\)"),
     ],
 )
 def test_what_is_wrong_with_course_toml_is_said(tmp_path, text, message):
     with pytest.raises(CourseError, match=message):
         course_with(tmp_path, text).chapters  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "due",
+    [
+        "2026-10-01T23:59:00",
+        "2026-10-01 23:59:00",
+        '"2026-10-01T23:59"',
+        "2026-10-01T21:59:00Z",
+        '"2026-10-01 21:59Z"',
+        "2026-10-02T07:59:00+10:00",
+    ],
+)
+def test_a_due_date_is_a_time_on_the_courses_clock(tmp_path, due):
+    course = course_with(tmp_path, f'timezone = "Europe/Berlin"\n{TWO}due = {due}\n')
+    first, second = course.chapters
+    assert first.due is None
+    assert second.due.isoformat() == "2026-10-01T23:59:00+02:00"
+
+
+@pytest.mark.parametrize(
+    ("due", "meant"),
+    [
+        ("2026-10-01", "2026-10-01T23:59:59+02:00"),  # a day: to its end
+        ("2026-10-25T02:30:00", "2026-10-25T02:30:00+01:00"),  # the clock shows it twice: the second time
+        ("2026-03-29T02:30:00", "2026-03-29T03:30:00+02:00"),  # the clock never shows it
+    ],
+)
+def test_a_due_date_means_the_latest_that_it_can_mean(tmp_path, due, meant):
+    course = course_with(tmp_path, f'timezone = "Europe/Berlin"\n{TWO}due = {due}\n')
+    assert course.chapters[1].due.isoformat() == meant
+
+
+def test_without_a_time_zone_it_is_utc(tmp_path):
+    course = course_with(tmp_path, f"{TWO}due = 2026-10-01T23:59:00\n")
+    assert course.chapters[1].due.isoformat() == "2026-10-01T23:59:00+00:00"
 
 
 def test_a_missing_course_toml_is_said(tmp_path):
