@@ -13,10 +13,10 @@ import nbgrader.dbutil
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import grade as grade_module
 from autograder.course import Course, CourseError
 from autograder.engine import Failed
 from autograder.grade import grade
+from autograder.grader import Grader
 from autograder.record import Result, read_records, record_path
 from autograder.sandbox import Limits
 
@@ -260,14 +260,14 @@ def test_a_release_that_tests_unknown_exercises(small_course):
 def test_a_bug_of_ours_costs_nobody_points_and_is_flagged(small_course, monkeypatch):
     small_course.submit("ada", small_course.answered())
     small_course.submit("bob", small_course.answered())
-    honest = grade_module._Grader._graded
+    honest = Grader._graded
 
     def sometimes(self, student, *rest):
         if student == "ada":
             raise RuntimeError("a bug of ours")
         return honest(self, student, *rest)
 
-    monkeypatch.setattr(grade_module._Grader, "_graded", sometimes)
+    monkeypatch.setattr(Grader, "_graded", sometimes)
     ada, bob = grade(small_course.course, small_course.assignment, jobs=1, limits=LIMITS)
     assert ada.flags[0].startswith("NOT GRADED") and "a bug of ours" in ada.flags[0]
     assert ada.verdicts[PAINT].kind == "engine error"
@@ -277,14 +277,14 @@ def test_a_bug_of_ours_costs_nobody_points_and_is_flagged(small_course, monkeypa
 def test_a_worker_that_is_killed_costs_one_submission_a_flag(small_course, monkeypatch):
     for student in ("ada", "bob", "cat", "dan"):
         small_course.submit(student, small_course.answered())
-    honest = grade_module._Grader._graded
+    honest = Grader._graded
 
     def deadly(self, student, *rest):
         if student == "bob":
             os.kill(os.getpid(), signal.SIGKILL)
         return honest(self, student, *rest)
 
-    monkeypatch.setattr(grade_module._Grader, "_graded", deadly)
+    monkeypatch.setattr(Grader, "_graded", deadly)
     results = grade(small_course.course, small_course.assignment, jobs=2, limits=LIMITS)
     assert [result.points for result in results] == [4, 0, 4, 4]
     assert "exit code -9" in results[1].flags[0]

@@ -197,14 +197,14 @@ LOOKING = [
         "The collector finds the judge, and the judge knows cases, expected values and seed.",
         cell="import gc\n"
         "for thing in gc.get_objects():\n"
-        "    if type(thing).__name__ in ('Judge', 'Verdict', 'Sandbox', 'Course', '_Grader'):\n"
+        "    if type(thing).__name__ in ('Judge', 'Verdict', 'Sandbox', 'Course', 'Grader'):\n"
         "        raise Reached(type(thing).__name__)\n",
     ),
     Attack(
         "cells-modules",
         "The grader's own modules are loaded and hold its state.",
         cell="import sys\n"
-        "for name in ('nbgrader', 'autograder.grade', 'autograder.gradebook', 'autograder.examine', 'sqlalchemy'):\n"
+        "for name in ('nbgrader', 'autograder.grader', 'autograder.gradebook', 'autograder.examine', 'sqlalchemy'):\n"
         "    if name in sys.modules: raise Reached(name)\n",
     ),
     Attack(
