@@ -43,7 +43,7 @@ def work(
     function : callable
         Called in a forked worker, so it may hold anything; results are sent back, so they must be picklable.
     jobs : iterable
-        What `function` gets.
+        What `function` gets; each is taken when a worker is free for it, so few are held at a time.
     workers : int
         How many processes; with one, the work is done in this process.
     leave : callable
@@ -53,7 +53,7 @@ def work(
         for job in jobs:
             yield job, _attempt(function, job)
         return
-    waiting = iter(list(jobs))
+    waiting = iter(jobs)
     crew: dict[Connection, tuple[multiprocessing.Process, Any]] = {}
     try:
         for job in _first(waiting, workers):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,13 @@ def page_path(course: Course, result: Result) -> Path:
     return course.feedback(result.student, result.assignment) / f"{result.assignment}.html"
 
 
+@dataclass(frozen=True)
 class Titles:
     """What pages call the course, the chapter and its exercises."""
 
-    def __init__(self, course: str, chapter: str, exercises: Mapping[str, str]):
-        self.course, self.chapter, self.exercises = course, chapter, exercises
+    course: str
+    chapter: str
+    exercises: Mapping[str, str]
 
     @classmethod
     def of(cls, course: Course, chapter: str) -> Titles:

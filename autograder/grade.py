@@ -16,7 +16,7 @@ from .course import Course, CourseError
 from .engine import Failed, cores, work
 from .feedback import page_path
 from .gradebook import Book
-from .grader import Graded, Grader
+from .grader import Graded, Grader, Job, Plan, not_graded
 from .preload import preloads
 from .record import Result, record_path
 from .release import read_release
@@ -64,18 +64,18 @@ def grade(
     release = read_release(release_path(course, assignment))
     wanted = _chosen(course, assignment, students)
     with Sandbox(preloads(release), limits) as sandbox:
-        grader = Grader.prepare(course, release, sandbox)
+        plan = Plan.of(course, release, sandbox.limits)
+        grader = Grader.prepare(plan, sandbox)
         with Book(course.db_url, course.name) as book:
             book.register(assignment, _source_notebook(course, assignment))
             marks = book.marks(assignment)
             sandbox.wait_until_warm()
             results = []
+            handed_in = (Job.of(course, assignment, student, marks.get(student, {})) for student in wanted)
             workers = min(jobs or cores(), len(wanted))
-            assigned = [(student, marks.get(student, {})) for student in wanted]
-            for (student, _), outcome in work(grader.grade_one, assigned, workers, leave=grader.leave):
-                if isinstance(outcome, Failed):
-                    outcome = grader.failed(student, outcome.why)
-                results.append(_keep(course, book, outcome))
+            for job, outcome in work(grader.grade, handed_in, workers, leave=grader.leave):
+                graded = not_graded(plan, job, outcome.why) if isinstance(outcome, Failed) else outcome
+                results.append(_keep(course, book, graded))
                 if progress:
                     progress(len(results), len(wanted), results[-1])
     return sorted(results, key=lambda result: result.student)

@@ -1,14 +1,15 @@
-"""Grade one submission: read, restore, examine, and render all that is to be written for it.
+"""One submission graded: the trusted side of it, from the bytes that came in to the texts that go out.
 
-A grader is made once a run, before the workers are forked: references, cases and expected values are computed once
-and shared with them. It writes nothing.
+A `Plan` is what the whole class has in common, a `Job` one submission, `Graded` what is to be written for it: plain
+data without paths or open files, so all three can go to another process or another machine. `Grader` makes the one
+from the others and writes nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,65 @@ from .feedback import Titles, feedback_page
 from .gradebook import Entries, Mark
 from .record import Essay, Result, digest
 from .release import Release
-from .sandbox import Sandbox
-from .submission import Submission, read_submission
+from .sandbox import Limits, Sandbox
+from .submission import HandedIn, fetch, open_submission
 from .wire import Gone
 
-__all__ = ["Graded", "Grader"]
+__all__ = ["Graded", "Grader", "Job", "Plan", "not_graded"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same for all submissions of one assignment; it holds the secret seed."""
+
+    release: Release = field(repr=False)
+    seed: str = field(repr=False)
+    titles: Titles
+    limits: Limits
+    digests: Mapping[str, str]
+
+    @classmethod
+    def of(cls, course: Course, release: Release, limits: Limits) -> Plan:
+        seed = course.seed()
+        digests = {
+            "release": release.digest[:32],
+            "seed": digest(f"seed of {release.assignment}: {seed}"),
+            "exercises": _digest_of_exercises(release.chapter),
+        }
+        return cls(release, seed, Titles.of(course, release.chapter), limits, digests)
+
+    @property
+    def exercises(self) -> dict[str, Any]:
+        """The exercises that the release tests, by name."""
+        from dlcv.checking import load_exercises
+
+        known = load_exercises(self.release.chapter)
+        unknown = [name for name in self.release.tests if name not in known]
+        if unknown:
+            raise CourseError(
+                f"{self.release.assignment} tests {', '.join(unknown)}, which dlcv.{self.release.chapter} has not"
+            )
+        return {name: known[name] for name in self.release.tests}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission to grade: what was handed in, when, and what the gradebook holds for this student."""
+
+    student: str
+    handed_in: HandedIn
+    marks: Mapping[str, Mark] = field(default_factory=dict, repr=False)
+    timestamp: str | None = None
+
+    @classmethod
+    def of(cls, course: Course, assignment: str, student: str, marks: Mapping[str, Mark]) -> Job:
+        folder = course.submitted(student, assignment)
+        return cls(student, fetch(folder, assignment), marks, _timestamp(folder))
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint of what was handed in."""
+        return digest(self.handed_in.content)
 
 
 @dataclass
@@ -36,69 +91,50 @@ class Graded:
 
 
 class Grader:
-    """Grades one submission at a time; made before the workers are forked, so that they share what it holds."""
+    """Grades one submission at a time. It may be made before workers are forked, so that they share what it holds."""
 
-    def __init__(
-        self, course: Course, release: Release, judges: dict, sandbox: Sandbox, digests: dict[str, str]
-    ):
-        self.course, self.release, self.judges, self.sandbox = course, release, judges, sandbox
-        self.digests = digests
-        self.titles = Titles.of(course, release.chapter)
+    def __init__(self, plan: Plan, judges: dict, sandbox: Sandbox):
+        self.plan, self.release, self.judges, self.sandbox = plan, plan.release, judges, sandbox
 
     @classmethod
-    def prepare(cls, course: Course, release: Release, sandbox: Sandbox) -> Grader:
+    def prepare(cls, plan: Plan, sandbox: Sandbox) -> Grader:
         """Make the judges: all cases, expected values and slip outputs, once for the whole class."""
         import torch
 
-        from dlcv.checking import EngineError, Judge, load_exercises
+        from dlcv.checking import EngineError, Judge
 
-        torch.set_num_threads(1)  # the workers are forked from this process
-        exercises = load_exercises(release.chapter)
-        unknown = [name for name in release.tests if name not in exercises]
-        if unknown:
-            raise CourseError(
-                f"{release.assignment} tests {', '.join(unknown)}, which dlcv.{release.chapter} has not"
-            )
-        seed = course.seed()
+        torch.set_num_threads(1)  # workers may be forked from this process
         judges = {}
-        for name in release.tests:
+        for name, exercise in plan.exercises.items():
             try:
-                judges[name] = Judge(exercises[name], seed=seed)
+                judges[name] = Judge(exercise, seed=plan.seed)
             except EngineError as error:
-                raise CourseError(f"{release.assignment}: {error}") from None
-            for slip in exercises[name].slips:
+                raise CourseError(f"{plan.release.assignment}: {error}") from None
+            for slip in exercise.slips:
                 judges[name].slip_replies(slip)
-        digests = {
-            "release": release.digest[:32],
-            "seed": digest(f"seed of {release.assignment}: {seed}"),
-            "exercises": _digest_of_exercises(release.chapter),
-        }
-        return cls(course, release, judges, sandbox, digests)
+        return cls(plan, judges, sandbox)
 
     def leave(self) -> None:
         self.sandbox.close()
 
-    def grade_one(self, job: tuple[str, Mapping[str, Mark]]) -> Graded:
-        """Grade one student's submission."""
+    def grade(self, job: Job) -> Graded:
+        """Grade one submission."""
         from .examine import SandboxFailed
 
-        student, marks = job
-        submission = read_submission(
-            self.course.submitted(student, self.release.assignment), self.release.assignment
-        )
         try:
-            return self._graded(student, submission, marks)
+            return self._graded(job)
         except (Gone, SandboxFailed):
             # The warm interpreter did not survive; a new one, and once more.
             self.sandbox = self.sandbox.another()
-            return self._graded(student, submission, marks)
+            return self._graded(job)
 
-    def _graded(self, student: str, submission: Submission, marks: Mapping[str, Mark]) -> Graded:
+    def _graded(self, job: Job) -> Graded:
         from .autograded import autograded_notebook
         from .examine import examine, without_a_run
         from .restore import restore
 
-        restored = restore([] if submission.problem else submission.cells, self.release)
+        submission = open_submission(job.handed_in)
+        restored = restore(submission.cells, self.release)
         if submission.problem:
             restored.flags.clear()
             examined = without_a_run(self.judges, submission.problem)
@@ -110,7 +146,7 @@ class Grader:
         if submission.problem:
             flags.insert(0, submission.problem)
         result = Result(
-            student=student,
+            student=job.student,
             assignment=self.release.assignment,
             chapter=self.release.chapter,
             verdicts=examined.verdicts,
@@ -122,51 +158,53 @@ class Grader:
             seconds=round(examined.seconds, 3),
             restarts=examined.restarts,
             walls=self.sandbox.walls,
-            file=submission.path.name if submission.path else "",
-            digests={"submission": digest(submission.content), **self.digests},
+            file=job.handed_in.file,
+            digests={"submission": job.digest, **self.plan.digests},
         )
-        return self._rendered(result, notebook, marks)
+        return _rendered(self.plan, job, result, notebook)
 
-    def _rendered(self, result: Result, notebook: dict, marks: Mapping[str, Mark]) -> Graded:
-        return Graded(
-            result,
-            json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n",
-            Entries.of(notebook),
-            feedback_page(result, marks, self.titles),
-            self._timestamp(result.student),
-        )
 
-    def failed(self, student: str, why: str) -> Graded:
-        """What is kept where our own code failed: nothing is said about the learner, a human is told."""
-        from dlcv.checking import Verdict
+def not_graded(plan: Plan, job: Job, why: str) -> Graded:
+    """What is kept where our own code failed: nothing is said about the learner, a human is told."""
+    from dlcv.checking import Verdict
 
-        from .autograded import autograded_notebook
-        from .restore import restore
+    from .autograded import autograded_notebook
+    from .restore import restore
 
-        message = "the grader itself failed; this says nothing about the answer"
-        verdicts = {
-            name: Verdict(name, "engine error", 0.0, judge.exercise.points, 0, 0, message=message)
-            for name, judge in self.judges.items()
-        }
-        restored = restore([], self.release)
-        notebook, _ = autograded_notebook(restored, self.release, verdicts)
-        result = Result(
-            student=student,
-            assignment=self.release.assignment,
-            chapter=self.release.chapter,
-            verdicts=verdicts,
-            essays=_essays(self.release, restored),
-            flags=[f"NOT GRADED, {message}: {why.strip().splitlines()[-1]}"],
-            digests=self.digests,
-        )
-        return self._rendered(result, notebook, {})
+    message = "the grader itself failed; this says nothing about the answer"
+    verdicts = {
+        name: Verdict(name, "engine error", 0.0, exercise.points, 0, 0, message=message)
+        for name, exercise in plan.exercises.items()
+    }
+    restored = restore([], plan.release)
+    notebook, _ = autograded_notebook(restored, plan.release, verdicts)
+    result = Result(
+        student=job.student,
+        assignment=plan.release.assignment,
+        chapter=plan.release.chapter,
+        verdicts=verdicts,
+        essays=_essays(plan.release, restored),
+        flags=[f"NOT GRADED, {message}: {why.strip().splitlines()[-1]}"],
+        digests=dict(plan.digests),
+    )
+    return _rendered(plan, job, result, notebook)
 
-    def _timestamp(self, student: str) -> str | None:
-        path = self.course.submitted(student, self.release.assignment) / "timestamp.txt"
-        try:
-            return path.read_text(encoding="utf-8").strip()[:100] or None
-        except (OSError, UnicodeDecodeError):
-            return None
+
+def _rendered(plan: Plan, job: Job, result: Result, notebook: dict) -> Graded:
+    return Graded(
+        result,
+        json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n",
+        Entries.of(notebook),
+        feedback_page(result, job.marks, plan.titles),
+        job.timestamp,
+    )
+
+
+def _timestamp(folder: Path) -> str | None:
+    try:
+        return (folder / "timestamp.txt").read_text(encoding="utf-8").strip()[:100] or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _essays(release: Release, restored: Any) -> list[Essay]:

@@ -26,41 +26,63 @@ class Cell:
     outputs: list[dict] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class HandedIn:
+    """What lies in a student's folder, as bytes that nobody has looked into yet: it can go to another machine."""
+
+    file: str = ""
+    content: bytes = field(default=b"", repr=False)
+    flags: tuple[str, ...] = ()
+    problem: str | None = None
+
+
 @dataclass
 class Submission:
     """The notebook of one student: its cells, or the `problem` why there are none."""
 
-    path: Path | None
     cells: list[Cell]
     flags: list[str]
     problem: str | None = None
-    content: bytes = b""
 
 
 def read_submission(folder: Path, assignment: str) -> Submission:
     """Read the one notebook in `folder` that is the submission of `assignment`."""
+    return open_submission(fetch(folder, assignment))
+
+
+def fetch(folder: Path, assignment: str) -> HandedIn:
+    """Take the bytes of the one notebook in `folder` that is the submission of `assignment`."""
     if folder.is_symlink():
-        return Submission(None, [], [], "A link was handed in, not a folder with a notebook.")
+        return HandedIn(problem="A link was handed in, not a folder with a notebook.")
     path, flags = _choose(folder, assignment)
     if path is None:
-        return Submission(None, [], flags, "No notebook (.ipynb) was handed in.")
+        return HandedIn(flags=tuple(flags), problem="No notebook (.ipynb) was handed in.")
+    content, problem = b"", None
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             problem = f"The file has {size / 2**20:.0f} MB; at most {LARGEST_FILE // 2**20} MB are read."
-            return Submission(path, [], flags, problem)
-        content = path.read_bytes()
+        else:
+            content = path.read_bytes()
     except OSError as error:
-        return Submission(path, [], flags, f"The file could not be read: {error.strerror}.")
+        problem = f"The file could not be read: {error.strerror}."
+    return HandedIn(path.name, content, tuple(flags), problem)
+
+
+def open_submission(handed_in: HandedIn) -> Submission:
+    """Read the notebook in what was handed in."""
+    flags = list(handed_in.flags)
+    if handed_in.problem:
+        return Submission([], flags, handed_in.problem)
     try:
-        cells = read_cells(content)
+        cells = read_cells(handed_in.content)
     except ValueError as error:
-        return Submission(path, [], flags, f"The file is not a notebook: {error}.", content)
+        return Submission([], flags, f"The file is not a notebook: {error}.")
     for number, cell in enumerate(cells, 1):
         if len(cell.source) > LONGEST_CELL:
             flags.append(f"cell {number} is too long to be graded: {len(cell.source):,} characters; left out")
             cell.source = ""
-    return Submission(path, cells, flags, None, content)
+    return Submission(cells, flags)
 
 
 def _choose(folder: Path, assignment: str) -> tuple[Path | None, list[str]]:

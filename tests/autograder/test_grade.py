@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from nbgrader.api import Gradebook
 from autograder.course import Course, CourseError
 from autograder.engine import Failed
 from autograder.grade import grade
-from autograder.grader import Grader
+from autograder.grader import Grader, Job, Plan, not_graded
 from autograder.record import Result, read_records, record_path
 from autograder.sandbox import Limits
 
@@ -254,6 +255,24 @@ def test_a_release_that_tests_unknown_exercises(small_course):
         grade(small_course.course, small_course.assignment)
 
 
+# what travels between processes
+
+
+def test_plan_job_and_result_are_plain_data(small_course):
+    """They survive pickling, name no folder of this course, and a log that shows them tells no seed."""
+    small_course.submit("ada", small_course.answered())
+    course, assignment = small_course.course, small_course.assignment
+    plan = Plan.of(course, small_course.release, LIMITS)
+    job = Job.of(course, assignment, "ada", {})
+    result = not_graded(plan, job, "a reason")
+    for thing in (plan, job, result):
+        sent = pickle.dumps(thing)
+        assert pickle.loads(sent) == thing
+        assert str(course.folder).encode() not in sent
+        assert course.seed() not in repr(thing)
+    assert course.seed().encode() not in pickle.dumps((job, result))
+
+
 # our own failures
 
 
@@ -262,10 +281,10 @@ def test_a_bug_of_ours_costs_nobody_points_and_is_flagged(small_course, monkeypa
     small_course.submit("bob", small_course.answered())
     honest = Grader._graded
 
-    def sometimes(self, student, *rest):
-        if student == "ada":
+    def sometimes(self, job):
+        if job.student == "ada":
             raise RuntimeError("a bug of ours")
-        return honest(self, student, *rest)
+        return honest(self, job)
 
     monkeypatch.setattr(Grader, "_graded", sometimes)
     ada, bob = grade(small_course.course, small_course.assignment, jobs=1, limits=LIMITS)
@@ -279,10 +298,10 @@ def test_a_worker_that_is_killed_costs_one_submission_a_flag(small_course, monke
         small_course.submit(student, small_course.answered())
     honest = Grader._graded
 
-    def deadly(self, student, *rest):
-        if student == "bob":
+    def deadly(self, job):
+        if job.student == "bob":
             os.kill(os.getpid(), signal.SIGKILL)
-        return honest(self, student, *rest)
+        return honest(self, job)
 
     monkeypatch.setattr(Grader, "_graded", deadly)
     results = grade(small_course.course, small_course.assignment, jobs=2, limits=LIMITS)
