@@ -58,7 +58,11 @@ def imports(path):
             for alias in node.names:
                 yield node.lineno, alias.name
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.lineno, node.module
+            if node.module == "dlcv":  # it has nothing of its own: these are its modules
+                for alias in node.names:
+                    yield node.lineno, f"dlcv.{alias.name}"
+            else:
+                yield node.lineno, node.module
 
 
 def undeclared(package, requirements):
@@ -178,6 +182,47 @@ def test_base_and_grading_dependencies_are_imported_somewhere():
     }
     declared = lower_bounds(BASE + [Requirement(line) for line in EXTRAS["grading"]])
     assert set(declared) - used - {"tomli", "tzdata"} == set()  # read by the newer Pythons' own modules
+
+
+CHAPTERS = [
+    row["name"] for row in tomllib.loads((ROOT / "course.toml").read_text(encoding="utf-8"))["chapters"]
+]
+# What a chapter has beside its mathematics; all its other files are reference.
+AROUND = ("exercises", "experiment", "figures", "widget")
+
+
+def foreign(path, chapter, free):
+    """Imports of a chapter's file but for Python, torch, `free` modules, and references up to this chapter's."""
+    earlier = CHAPTERS[: CHAPTERS.index(chapter) + 1]
+    for line, module in imports(path):
+        package, _, rest = module.partition(".")
+        name, _, part = rest.partition(".")
+        known = package in sys.stdlib_module_names or module.startswith(free)
+        if not known and not (package == "dlcv" and name in earlier and part not in AROUND):
+            yield f"{path.relative_to(ROOT)}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_references_import_torch_earlier_references_and_what_checks_arguments(chapter):
+    files = [path for path in tracked(f"dlcv/{chapter}/*.py") if path.stem not in AROUND]
+    assert any(path.stem == "reference" for path in files)
+    assert [line for path in files for line in foreign(path, chapter, ("torch", "dlcv.arguments"))] == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_exercises_import_references_and_the_engine(chapter):
+    path = ROOT / "dlcv" / chapter / "exercises.py"
+    assert list(foreign(path, chapter, ("torch", "numpy", "sympy", "dlcv.checking"))) == []
+
+
+def test_a_reference_may_not_import_the_toolkit_or_a_later_chapter(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    path = tmp_path / "reference.py"
+    wanted = ["dlcv.plotting", "dlcv.checking", "dlcv.metrics.reference", "dlcv.upsampling.figures", "numpy"]
+    fine = ["math", "torch.nn", "dlcv.arguments", "dlcv.upsampling.reference", "dlcv.upsampling"]
+    path.write_text("".join(f"import {module}\n" for module in fine + wanted), encoding="utf-8")
+    found = list(foreign(path, "roi_align", ("torch", "dlcv.arguments")))
+    assert [line.rpartition(" ")[2] for line in found] == wanted
 
 
 def test_dlcv_never_imports_autograder():

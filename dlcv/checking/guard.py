@@ -29,7 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlcv.checking.forbidden import ESCAPE, NUMPY, REFERENCE, WATCHED_PACKAGES, Forbidden, Violation, Watch
 
-_FREE_DLCV = ("dlcv.checking", "dlcv.plotting", "dlcv.device", "dlcv.backbones")
+_FREE_DLCV = ("dlcv.checking", "dlcv.arguments", "dlcv.plotting", "dlcv.device")
 _ESCAPES = {
     "eval",
     "exec",

@@ -24,6 +24,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from dlcv.arguments import check_at_least, every, pair
 from dlcv.transposed_convolution.reference import conv_transpose1d, convolution_size, insert_zeros
 
 __all__ = [
@@ -66,7 +67,7 @@ def effective_kernel_size(kernel_size: int, dilation: int) -> int:
     >>> [effective_kernel_size(3, dilation) for dilation in (1, 2, 4)]
     [3, 5, 9]
     """
-    _check_at_least(1, kernel_size=kernel_size, dilation=dilation)
+    check_at_least(1, kernel_size=kernel_size, dilation=dilation)
     return dilation * (kernel_size - 1) + 1
 
 
@@ -111,7 +112,7 @@ def receptive_field(layers: Iterable[tuple[int, int, int]]) -> tuple[int, int]:
         if len(layer) != 3:
             raise ValueError(f"a layer must be (kernel_size, stride, dilation); got {layer!r}")
         kernel_size, stride, dilation = layer
-        _check_at_least(1, stride=stride)
+        check_at_least(1, stride=stride)
         size += (effective_kernel_size(kernel_size, dilation) - 1) * jump
         jump *= stride
     return size, jump
@@ -230,7 +231,7 @@ def conv2d(
 
     padded = torch.nn.functional.pad(x, (px, px, py, py))
     seen = [
-        padded[:, :, _every(sy, k * dy, height), _every(sx, l * dx, width)]
+        padded[:, :, every(sy, k * dy, height), every(sx, l * dx, width)]
         for k, l in product(range(kh), range(kw))
     ]
     # (N, groups, C_in / groups * kH * kW, H_out * W_out): a column is what one window sees.
@@ -239,11 +240,6 @@ def conv2d(
     filters = weight.reshape(groups, weight.shape[0] // groups, products)
     y = (filters @ columns).reshape(len(x), weight.shape[0], height, width)
     return y if bias is None else y + bias[:, None, None]
-
-
-def _every(step: int, start: int, count: int) -> slice:
-    """Pick `count` pixels, `step` apart, the first at `start`."""
-    return slice(start, start + (count - 1) * step + 1, step)
 
 
 def dilate_kernel(weight: Tensor, dilation: int | Sequence[int]) -> Tensor:
@@ -280,7 +276,7 @@ def dilate_kernel(weight: Tensor, dilation: int | Sequence[int]) -> Tensor:
     """
     if weight.dim() < 2:
         raise ValueError(f"weight must be (..., kH, kW); got {tuple(weight.shape)}")
-    return insert_zeros(weight, _pair("dilation", dilation))
+    return insert_zeros(weight, pair("dilation", dilation))
 
 
 # ---------------------------------------------------------------------------- every pixel from a strided net
@@ -328,7 +324,7 @@ def shift_and_stitch(net: Callable[[Tensor], Tensor], x: Tensor, stride: int) ->
     """
     if x.dim() != 4:
         raise ValueError(f"x must be (N, C, H, W); got {tuple(x.shape)}")
-    _check_at_least(1, stride=stride)
+    check_at_least(1, stride=stride)
     shifts = list(product(range(stride), range(stride)))
     coarse = {(i, j): net(x[:, :, i:, j:]) for i, j in shifts}
     height = sum(coarse[i, 0].shape[2] for i in range(stride))
@@ -396,7 +392,7 @@ def _dilated(module: nn.Module, rate: Rate) -> tuple[nn.Module, Rate]:
     if isinstance(module, nn.AvgPool2d):
         if rate != (1, 1):
             raise ValueError("an AvgPool2d behind a stride cannot be dilated")
-        behind, module.stride = _pair("stride", module.stride), 1
+        behind, module.stride = pair("stride", module.stride), 1
         return module, behind
     if isinstance(module, (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd)):
         raise ValueError(f"a {type(module).__name__} cannot be dilated here; only Conv2d and MaxPool2d can")
@@ -417,10 +413,10 @@ def _dilated_convolution(layer: nn.Conv2d, rate: Rate) -> tuple[nn.Conv2d, Rate]
 
 
 def _dilated_pooling(layer: nn.MaxPool2d, rate: Rate) -> tuple[nn.Module, Rate]:
-    behind, layer.stride = _times(_pair("stride", layer.stride), rate), (1, 1)
-    layer.dilation = _times(_pair("dilation", layer.dilation), rate)
-    py, px = layer.padding = _times(_pair("padding", layer.padding), rate)
-    kh, kw = _pair("kernel_size", layer.kernel_size)
+    behind, layer.stride = _times(pair("stride", layer.stride), rate), (1, 1)
+    layer.dilation = _times(pair("dilation", layer.dilation), rate)
+    py, px = layer.padding = _times(pair("padding", layer.padding), rate)
+    kh, kw = pair("kernel_size", layer.kernel_size)
     if 2 * py <= kh and 2 * px <= kw:
         return layer, behind
     layer.padding = 0  # torch compares it with the size of the window before dilation, so pad by hand
@@ -468,7 +464,7 @@ def coverage(rates: Sequence[int], kernel_size: int = 3) -> Tensor:
             [0, 0, 0, 0, 0],
             [1, 0, 1, 0, 1]])
     """
-    _check_at_least(1, kernel_size=kernel_size, **{f"rates[{n}]": rate for n, rate in enumerate(rates)})
+    check_at_least(1, kernel_size=kernel_size, **{f"rates[{n}]": rate for n, rate in enumerate(rates)})
     ways = torch.ones(1, dtype=torch.int64)
     for rate in rates:
         ways = conv_transpose1d(ways, insert_zeros(torch.ones(kernel_size, dtype=torch.int64), rate))
@@ -506,28 +502,12 @@ def is_gridding_free(rates: Sequence[int], kernel_size: int = 3) -> bool:
 # ----------------------------------------------------------------------- bad input stops at the door
 
 
-def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(pair) != 2 or not all(isinstance(item, int) for item in pair):
-        raise ValueError(f"{name} must be an int or a pair of ints; got {value!r}")
-    return pair
-
-
 def _arguments(stride, padding, dilation) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    stride, padding, dilation = (
-        _pair("stride", stride),
-        _pair("padding", padding),
-        _pair("dilation", dilation),
-    )
-    _check_at_least(1, stride=min(stride), dilation=min(dilation))
-    _check_at_least(0, padding=min(padding))
+    stride, padding = pair("stride", stride), pair("padding", padding)
+    dilation = pair("dilation", dilation)
+    check_at_least(1, stride=stride, dilation=dilation)
+    check_at_least(0, padding=padding)
     return stride, padding, dilation
-
-
-def _check_at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
 
 
 def _check_batch(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlcv.arguments import check_at_least, pair
+
 __all__ = [
     "bilinear_sample",
     "bilinear_scatter",
@@ -198,7 +200,7 @@ def roi_pool_naive(
     tensor([[[[ 5.,  6.],
               [ 9., 10.]]]])
     """
-    (height, width), (bins_y, bins_x) = _check(features, rois, output_size), _pair(output_size)
+    (height, width), (bins_y, bins_x) = _check(features, rois, output_size)
     out = features.new_zeros(len(rois), features.shape[1], bins_y, bins_x)
     left, top, right, bottom = snapped_boxes(rois, spatial_scale).unbind(1)
     rows = _bin_edges(top, bottom - top, bins_y, height, _floating(rois).dtype)
@@ -261,7 +263,7 @@ def roi_pool(
     >>> roi_pool(features, torch.tensor([[0, 0.0, 0.0, 3.0, 0.0]]), (1, 3))
     tensor([[[[3., 2., 5.]]]])
     """
-    (height, width), (bins_y, bins_x) = _check(features, rois, output_size), _pair(output_size)
+    (height, width), (bins_y, bins_x) = _check(features, rois, output_size)
     left, top, right, bottom = snapped_boxes(rois, spatial_scale).unbind(1)
     dtype = _floating(rois).dtype
     y0, y1 = _bin_edges(top, bottom - top, bins_y, height, dtype)
@@ -321,7 +323,8 @@ def sample_points(
             [[1.5000, 2.7500],
              [2.5000, 2.7500]]])
     """
-    (bins_y, bins_x), (down, across) = _pair(output_size), _pair(sampling_ratio)
+    bins_y, bins_x = pair("output_size", output_size)
+    down, across = pair("sampling_ratio", sampling_ratio)
     x1, y1, x2, y2 = _floating(box)[None].unbind(1)
     y = _axis_points(y1, y2 - y1, bins_y, down)[0]  # (bins down, points down)
     x = _axis_points(x1, x2 - x1, bins_x, across)[0]
@@ -355,7 +358,7 @@ def roi_align_naive(
     tensor([[[[1., 2., 3.]]]])
     """
     _check(features, rois, output_size)
-    bins_y, bins_x = _pair(output_size)
+    bins_y, bins_x = pair("output_size", output_size)
     out = features.new_zeros(len(rois), features.shape[1], bins_y, bins_x)
     boxes, grids = _placed(rois, output_size, spatial_scale, sampling_ratio, aligned)
     for k, (box, (down, across)) in enumerate(zip(boxes, grids.tolist(), strict=True)):
@@ -421,7 +424,7 @@ def roi_align(
     >>> roi_align(ramp, torch.tensor([[0, 1.1, 1.0, 5.1, 5.0]]), (1, 2), sampling_ratio=2)
     tensor([[[[2.1000, 4.1000]]]])
     """
-    (height, width), (bins_y, bins_x) = _check(features, rois, output_size), _pair(output_size)
+    (height, width), (bins_y, bins_x) = _check(features, rois, output_size)
     boxes, grids = _placed(rois, output_size, spatial_scale, sampling_ratio, aligned)
     x1, y1, x2, y2 = boxes.unbind(1)
     cells, base = _cells(features), rois[:, 0].long() * (height * width)
@@ -451,7 +454,7 @@ def _placed(
     boxes = torch.cat([first, first + size], 1)
     if sampling_ratio > 0:
         return boxes, torch.full((len(rois), 2), sampling_ratio, device=rois.device)
-    bins = torch.tensor(_pair(output_size), device=rois.device)
+    bins = torch.tensor(pair("output_size", output_size), device=rois.device)
     return boxes, (size.flip(1) / bins).ceil().long().clamp(min=0)
 
 
@@ -588,21 +591,19 @@ def _floating(boxes: Tensor) -> Tensor:
     return boxes if boxes.is_floating_point() else boxes.to(torch.get_default_dtype())
 
 
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
-    down, across = (value, value) if isinstance(value, int) else value
-    return down, across
-
-
-def _check(features: Tensor, rois: Tensor, output_size: int | Sequence[int]) -> tuple[int, int]:
+def _check(
+    features: Tensor, rois: Tensor, output_size: int | Sequence[int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width of the features, and of the output."""
     if features.dim() != 4 or not features.shape[2] * features.shape[3]:
         raise ValueError(f"features must be (N, C, H, W) with at least one cell; got {tuple(features.shape)}")
     if rois.dim() != 2 or rois.shape[1] != 5:
         raise ValueError(f"rois must be (K, 5) as batch, x1, y1, x2, y2; got {tuple(rois.shape)}")
-    if min(_pair(output_size)) < 1:
-        raise ValueError(f"output_size must be at least 1; got {output_size}")
+    bins = pair("output_size", output_size)
+    check_at_least(1, output_size=bins)
     if len(rois) and not 0 <= int(rois[:, 0].min()) <= int(rois[:, 0].max()) < len(features):
         last = len(features) - 1
         raise ValueError(
             f"batch indices must be 0 to {last}; got {rois[:, 0].min():g} to {rois[:, 0].max():g}"
         )
-    return features.shape[2], features.shape[3]
+    return features.shape[2:], bins

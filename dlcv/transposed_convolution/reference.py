@@ -18,10 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from numbers import Integral
 
 import torch
 from torch import Tensor
+
+from dlcv.arguments import check_at_least, every, pair, per_axis
 
 __all__ = [
     "bilinear_kernel",
@@ -126,8 +127,8 @@ def output_size(
     >>> output_size(2, kernel_size=3, stride=2, padding=1, output_padding=1)
     4
     """
-    _check_at_least(1, size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    _check_at_least(0, padding=padding, output_padding=output_padding)
+    check_at_least(1, size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    check_at_least(0, padding=padding, output_padding=output_padding)
     if output_padding >= max(stride, dilation):
         raise ValueError(
             f"output_padding must be smaller than stride or dilation; got {output_padding} "
@@ -223,7 +224,7 @@ def conv_transpose2d_naive(
             [ 6, 11,  4]])
     """
     _check_dimensions(2, x=x, weight=weight)
-    stride, padding = _pair("stride", stride), _pair("padding", padding)
+    stride, padding = pair("stride", stride), pair("padding", padding)
     height, width = (output_size(*axis) for axis in zip(x.shape, weight.shape, stride, padding, strict=True))
     canvas = x.new_zeros(height, width)
     for i, j in product(*map(range, x.shape)):
@@ -295,8 +296,8 @@ def conv_transpose2d(
     _check_batch(x, weight, bias, groups)
     if x.dim() == 3:
         return conv_transpose2d(x[None], weight, bias, stride, padding, output_padding, groups, dilation)[0]
-    (sy, sx), (py, px) = _pair("stride", stride), _pair("padding", padding)
-    (ey, ex), (dy, dx) = _pair("output_padding", output_padding), _pair("dilation", dilation)
+    (sy, sx), (py, px) = pair("stride", stride), pair("padding", padding)
+    (ey, ex), (dy, dx) = pair("output_padding", output_padding), pair("dilation", dilation)
     (n, _, h, w), (_, _, kh, kw) = x.shape, weight.shape
     height, width = output_size(h, kh, sy, py, ey, dy), output_size(w, kw, sx, px, ex, dx)
 
@@ -305,14 +306,9 @@ def conv_transpose2d(
     painted = painted.flatten(3, 4).flatten(0, 1)  # (kH * kW, N, C_out, H, W)
     canvas = x.new_zeros(n, painted.shape[2], height + 2 * py, width + 2 * px)
     for (k, l), pixels in zip(product(range(kh), range(kw)), painted, strict=True):
-        canvas[:, :, _every(sy, k * dy, h), _every(sx, l * dx, w)] += pixels
+        canvas[:, :, every(sy, k * dy, h), every(sx, l * dx, w)] += pixels
     trimmed = canvas[:, :, py : py + height, px : px + width]
     return trimmed if bias is None else trimmed + bias[:, None, None].to(trimmed.dtype)
-
-
-def _every(step: int, start: int, count: int) -> slice:
-    """Pick `count` pixels, `step` apart, the first at `start`."""
-    return slice(start, start + (count - 1) * step + 1, step)
 
 
 # -------------------------------------------------------------------------------------- as a matrix
@@ -361,8 +357,8 @@ def convolution_matrix(
     if weight.dim() not in (1, 2):
         raise ValueError(f"weight must be (K,) or (kH, kW); got {tuple(weight.shape)}")
     axes = weight.dim()
-    shape = _tuple("input_shape", input_shape, axes)
-    stride, padding = _tuple("stride", stride, axes), _tuple("padding", padding, axes)
+    shape = per_axis("input_shape", input_shape, axes)
+    stride, padding = per_axis("stride", stride, axes), per_axis("padding", padding, axes)
     hits = [_hits(*axis, weight) for axis in zip(shape, weight.shape, stride, padding, strict=True)]
     if axes == 1:
         return torch.einsum("aik,k->ai", *hits, weight)
@@ -413,7 +409,7 @@ def correlate2d(
             [67, 77]])
     """
     _check_dimensions(2, x=x, weight=weight)
-    (sy, sx), (py, px) = _pair("stride", stride), _pair("padding", padding)
+    (sy, sx), (py, px) = pair("stride", stride), pair("padding", padding)
     for axis in zip(x.shape, weight.shape, (sy, sx), (py, px), strict=True):
         convolution_size(*axis)  # raises where the filter does not fit
     padded = torch.nn.functional.pad(x, (px, px, py, py))
@@ -453,7 +449,7 @@ def insert_zeros(x: Tensor, stride: int | Sequence[int]) -> Tensor:
     axes = x.shape[-2:]
     if not axes or min(axes) < 1:
         raise ValueError(f"x must be (L,) or (..., H, W) without empty axes; got {tuple(x.shape)}")
-    stride = _tuple("stride", stride, len(axes))
+    stride = per_axis("stride", stride, len(axes))
     spread = x.new_zeros(*x.shape[:-2], *(output_size(n, 1, s) for n, s in zip(axes, stride, strict=True)))
     spread[(..., *(slice(None, None, s) for s in stride))] = x
     return spread
@@ -498,7 +494,7 @@ def fractionally_strided_convolution(
     tensor([[ 1,  2, 13, 20, 30]])
     """
     _check_dimensions(2, x=x, weight=weight)
-    stride, padding = _pair("stride", stride), _pair("padding", padding)
+    stride, padding = pair("stride", stride), pair("padding", padding)
     for axis in zip(x.shape, weight.shape, stride, padding, strict=True):
         output_size(*axis)  # raises where nothing is left
     (kernel_height, kernel_width), (py, px) = weight.shape, padding
@@ -585,27 +581,6 @@ def overlap_counts(size: int, kernel_size: int, stride: int, padding: int = 0) -
 
 
 # ----------------------------------------------------------------------- bad input stops at the door
-
-
-def _tuple(name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    """One int an axis, from one int for all or one for each."""
-    values = tuple(value) if isinstance(value, Sequence) else (value,)
-    if len(values) == 1:
-        values *= axes
-    if len(values) != axes or not all(isinstance(item, Integral) for item in values):
-        wanted = "an int" if axes == 1 else "an int or a pair of ints"
-        raise ValueError(f"{name} must be {wanted}; got {value!r}")
-    return values
-
-
-def _pair(name: str, value: int | Sequence[int]) -> tuple[int, ...]:
-    return _tuple(name, value, 2)
-
-
-def _check_at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
 
 
 def _check_dimensions(dimensions: int, **tensors: Tensor) -> None:

@@ -19,10 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from math import floor, isfinite
+from math import floor
+from numbers import Real
 
 import torch
 from torch import Tensor
+
+from dlcv.arguments import check_at_least, every, pair
 
 __all__ = [
     "bed_of_nails",
@@ -78,10 +81,12 @@ def upsample_nearest(x: Tensor, scale: float | Sequence[float]) -> Tensor:
             [3, 3, 4, 4]])
     """
     _check_maps(x)
-    for axis, factor in zip((-1, -2), reversed(_pair_of_numbers("scale", scale)), strict=True):
+    down, across = pair("scale", scale, Real)
+    check_at_least(0, scale=(down, across))
+    for axis, factor in ((-1, across), (-2, down)):
         size = x.shape[axis]
         out_size = floor(size * factor)
-        _check_at_least(1, **{"size * scale": out_size})
+        check_at_least(1, **{"size * scale": out_size})
         if out_size in (size, 2 * size):  # as torch does, whatever the factor was before rounding down
             factor = out_size // size
         # Single precision, because torch decides by it where i / s is all but whole.
@@ -121,8 +126,8 @@ def bed_of_nails(x: Tensor, scale: int | Sequence[int]) -> Tensor:
             [0, 0, 0, 0]])
     """
     _check_maps(x)
-    sy, sx = _pair("scale", scale)
-    _check_at_least(1, scale=min(sy, sx))
+    sy, sx = pair("scale", scale)
+    check_at_least(1, scale=(sy, sx))
     y = x.new_zeros(*x.shape[:2], x.shape[2] * sy, x.shape[3] * sx)
     y[:, :, ::sy, ::sx] = x
     return y
@@ -163,7 +168,7 @@ def source_positions(size: int, out_size: int, align_corners: bool = False) -> T
     >>> source_positions(3, 5, align_corners=True).tolist()
     [0.0, 0.5, 1.0, 1.5, 2.0]
     """
-    _check_at_least(1, size=size, out_size=out_size)
+    check_at_least(1, size=size, out_size=out_size)
     i = torch.arange(out_size, dtype=torch.float64)
     if align_corners:
         return i * ((size - 1) / max(out_size - 1, 1))
@@ -212,7 +217,7 @@ def upsample_bilinear(x: Tensor, size: int | Sequence[int], align_corners: bool 
     """
     _check_maps(x, floating=True)
     y = _exact(x)
-    for axis, out_size in zip((-1, -2), reversed(_pair("size", size)), strict=True):
+    for axis, out_size in zip((-1, -2), reversed(pair("size", size)), strict=True):
         n = y.shape[axis]
         positions = source_positions(n, out_size, align_corners).clamp(0, n - 1)
         low = positions.floor()
@@ -242,7 +247,7 @@ def upsample_bilinear_naive(x: Tensor, size: int | Sequence[int], align_corners:
     """
     if x.dim() != 2 or not x.numel():
         raise ValueError(f"x must be (H, W) and not empty; got {tuple(x.shape)}")
-    (h, w), (height, width) = x.shape, _pair("size", size)
+    (h, w), (height, width) = x.shape, pair("size", size)
     rows, columns = source_positions(h, height, align_corners), source_positions(w, width, align_corners)
     y = x.new_zeros(height, width)
     for i, j in product(range(height), range(width)):
@@ -365,7 +370,7 @@ def upsample_bicubic(
     """
     _check_maps(x, floating=True)
     y = _exact(x)
-    for axis, out_size in zip((-1, -2), reversed(_pair("size", size)), strict=True):
+    for axis, out_size in zip((-1, -2), reversed(pair("size", size)), strict=True):
         positions = source_positions(y.shape[axis], out_size, align_corners)
         low = positions.floor()
         neighbours = low + torch.arange(-1, 3)[:, None]
@@ -458,7 +463,7 @@ def _indices_of_maxima(
     indices = (rows.clamp(min=0)[:, None] * w + columns.clamp(min=0)).to(x.device)
     best = x.new_full((), lowest)
     for k, l in product(range(kernel[0]), range(kernel[1])):
-        value = padded[..., _every(stride[0], k, len(rows)), _every(stride[1], l, len(columns))]
+        value = padded[..., every(stride[0], k, len(rows)), every(stride[1], l, len(columns))]
         wins = (value > best) | (value != value)  # only NaN differs from itself
         best, indices = torch.where(wins, value, best), torch.where(wins, starts + (k * w + l), indices)
     return indices
@@ -470,11 +475,6 @@ def _starts(size: int, kernel: int, stride: int, padding: int) -> Tensor:
     if count < 1:
         raise ValueError(f"the window spans {kernel} pixels; the padded axis has only {size + 2 * padding}")
     return torch.arange(count) * stride - padding
-
-
-def _every(step: int, start: int, count: int) -> slice:
-    """Pick `count` pixels, `step` apart, the first at `start`."""
-    return slice(start, start + (count - 1) * step + 1, step)
 
 
 def max_pool2d_naive(
@@ -553,7 +553,8 @@ def max_unpool2d(x: Tensor, indices: Tensor, output_size: Sequence[int]) -> Tens
             "x and indices must have one shape, (N, C, H, W) or (C, H, W); "
             f"got {tuple(x.shape)} and {tuple(indices.shape)}"
         )
-    height, width = _pair("output_size", output_size)
+    height, width = pair("output_size", output_size)
+    check_at_least(0, output_size=(height, width))
     if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < height * width:
         raise ValueError(
             f"indices must lie in 0 ... {height * width - 1}, the pixels of a plane of {height} x {width}; "
@@ -599,7 +600,7 @@ def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     tensor([[[[0, 1],
               [2, 3]]]])
     """
-    _check_at_least(1, factor=factor)
+    check_at_least(1, factor=factor)
     if x.dim() < 3 or x.shape[-3] % factor**2:
         raise ValueError(
             f"x must be (..., C * {factor**2}, H, W) for a factor of {factor}; got {tuple(x.shape)}"
@@ -612,37 +613,15 @@ def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
 # ----------------------------------------------------------------------- bad input stops at the door
 
 
-def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    pair = _pair_of_numbers(name, value)
-    if not all(isinstance(item, int) for item in pair):
-        raise ValueError(f"{name} must be an int or a pair of ints; got {value!r}")
-    return pair
-
-
-def _pair_of_numbers(name: str, value: float | Sequence[float]) -> tuple[float, float]:
-    """Down and across, from one number for both or one for each."""
-    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(pair) != 2 or not all(isinstance(item, (int, float)) and isfinite(item) for item in pair):
-        raise ValueError(f"{name} must be one number or a pair of numbers; got {value!r}")
-    if min(pair) < 0:
-        raise ValueError(f"{name} must not be negative; got {value!r}")
-    return pair
-
-
 def _window(kernel_size, stride, padding) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     """Kernel size, stride and padding as pairs; without a stride, windows lie side by side."""
-    kernel, padding = _pair("kernel_size", kernel_size), _pair("padding", padding)
-    stride = kernel if stride is None else _pair("stride", stride)
-    _check_at_least(1, kernel_size=min(kernel), stride=min(stride))
+    kernel, padding = pair("kernel_size", kernel_size), pair("padding", padding)
+    stride = kernel if stride is None else pair("stride", stride)
+    check_at_least(1, kernel_size=kernel, stride=stride)
+    check_at_least(0, padding=padding)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"padding must be at most half of the kernel size {kernel}; got {padding}")
     return kernel, stride, padding
-
-
-def _check_at_least(least: int, **values: float) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
 
 
 def _check_maps(x: Tensor, floating: bool = False) -> None:
