@@ -24,6 +24,7 @@ from dlcv.checking.forbidden import (
     Forbidden,
 )
 from dlcv.checking.judge import Judge, LearnerGone
+from dlcv.checking.modules import made
 from dlcv.checking.values import BadMessage
 from dlcv.checking.verdict import EngineError, Verdict
 
@@ -54,4 +55,5 @@ __all__ = [
     "Slip",
     "Verdict",
     "load_exercises",
+    "made",
 ]

@@ -114,7 +114,8 @@ class ModuleCase(Case):
     """One module: built with these arguments, given the reference's weights, run on `inputs`.
 
     Compared are the parameters' shapes and count, the output, and the gradients of inputs and parameters.
-    Weights are matched by order and shape, so a learner names layers freely.
+    Weights are matched by order and shape, so a learner names layers freely. An argument that is itself a module
+    of ours, such as a backbone, is written ``made(SmallCNN, channels=...)``.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from dlcv.checking.answer import Answer, Reply, Request
 from dlcv.checking.compare import Difference, compare
 from dlcv.checking.exercise import PUBLISHED_SEED, Case, Draw, Exercise, ModuleCase
 from dlcv.checking.forbidden import ESCAPE, Violation
-from dlcv.checking.modules import weights_of
+from dlcv.checking.modules import build, weights_of
 from dlcv.checking.scan import scan_source
 from dlcv.checking.verdict import (
     CHANGED,
@@ -86,7 +86,7 @@ class Judge:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.integer(0, 2**31 - 1))
-            built = self.exercise.reference(*case.args[0], **case.args[1])
+            built = self.exercise.reference(*build(case.args[0]), **build(case.args[1]))
         return weights_of(built, case.args[2], uneven)
 
     def _expect(self, request: Request) -> Any:
@@ -396,6 +396,9 @@ def _shown(value: Any, with_values: bool) -> str:
         ):
             return _written(value.tolist())
         return f"<{'×'.join(map(str, value.shape)) or 'scalar'}>"
+    if isinstance(value, dict) and "made by" in value:
+        parts = [*map(repr, value["args"]), *(f"{key}={item!r}" for key, item in value["kwargs"].items())]
+        return f"{value['made by'].rpartition(':')[2]}({', '.join(parts)})"
     return repr(value)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlcv.checking.probes import differentiable, gradients
+from dlcv.checking.probes import find, floating, gradients
 
 
 def module(
@@ -26,6 +26,7 @@ def module(
 ) -> Any:
     """Return what the built module has and does; only its parameters' shapes where `weights` do not fit them."""
     torch.manual_seed(0)
+    init_args, init_kwargs = build(init_args), build(init_kwargs)
     built = answer(*init_args, **init_kwargs)
     if not isinstance(built, nn.Module):
         return built
@@ -41,11 +42,11 @@ def module(
     with torch.no_grad():
         for tensor, source in zip(own, sources, strict=True):
             tensor.copy_(weights["tensors"][source])
-    leaves = [value for value in inputs if differentiable(value)]
+    leaves = list(floating(inputs))
     for leaf in leaves:
         leaf.requires_grad_(with_gradient)
     found["output"] = output = answer.run(built, *inputs)
-    if with_gradient and isinstance(output, torch.Tensor) and output.requires_grad:
+    if with_gradient and any(tensor.requires_grad for tensor in floating(output)):
         count = len(list(built.parameters()))
         ranked = [own[i] for i in sorted(range(count), key=lambda i: sources[i])]  # in the reference's order
         every = gradients(output, [*leaves, *ranked])
@@ -54,6 +55,20 @@ def module(
             every[len(leaves) :],
         )
     return found
+
+
+def made(maker: Callable, *args: Any, **kwargs: Any) -> dict:
+    """Return an object of ours as data, for a case's arguments: both sides make it, `maker` stands in dlcv."""
+    return {"made by": f"{maker.__module__}:{maker.__qualname__}", "args": list(args), "kwargs": kwargs}
+
+
+def build(value: Any) -> Any:
+    """Return `value` with the objects that `made` describes in it, each made anew."""
+    if isinstance(value, dict):
+        if set(value) == {"made by", "args", "kwargs"}:
+            return find(value["made by"])(*build(value["args"]), **build(value["kwargs"]))
+        return {key: build(item) for key, item in value.items()}
+    return type(value)(map(build, value)) if isinstance(value, (list, tuple)) else value
 
 
 def state(built: nn.Module) -> list[torch.Tensor]:

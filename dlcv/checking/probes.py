@@ -10,7 +10,7 @@ same watch.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -30,25 +30,38 @@ def call(answer: Callable, *args: Any, **kwargs: Any) -> Any:
 
 
 def gradient(answer: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Return the output, and d(output . cotangent) with respect to each floating-point tensor argument."""
-    leaves = [value for value in (*args, *kwargs.values()) if differentiable(value)]
+    """Return the output, and d(output . cotangent) with respect to each floating-point tensor among the arguments."""
+    leaves = list(floating((args, kwargs)))
     for leaf in leaves:
         leaf.requires_grad_(True)
     output = answer(*args, **kwargs)
-    if not isinstance(output, torch.Tensor):
+    if not any(True for _ in floating(output)):
         return output
     return {"output": output, "gradients of inputs": gradients(output, leaves)}
 
 
-def differentiable(value: Any) -> bool:
-    """True for a floating-point tensor."""
-    return isinstance(value, torch.Tensor) and value.is_floating_point()
+def floating(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the floating-point tensors of a value, those in its lists, tuples and dicts too."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from floating(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from floating(item)
 
 
-def gradients(output: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor | None]:
+def gradients(output: Any, leaves: list[torch.Tensor]) -> list[torch.Tensor | None]:
     """Return d(output . cotangent)/d(leaf) for a fixed cotangent; None where the output does not depend on it."""
-    if not output.requires_grad:
+    outputs = [tensor for tensor in floating(output) if tensor.requires_grad]
+    if not outputs:
         return [None] * len(leaves)
-    # A fixed, uneven cotangent: a sum of ones would not see outputs that have changed places.
-    cotangent = torch.cos(torch.arange(output.numel(), dtype=output.dtype) * 0.7 + 0.3).reshape(output.shape)
-    return list(torch.autograd.grad((output * cotangent).sum(), leaves, allow_unused=True))
+    total = sum((tensor * _cotangent(tensor)).sum() for tensor in outputs)
+    return list(torch.autograd.grad(total, leaves, allow_unused=True))
+
+
+def _cotangent(output: torch.Tensor) -> torch.Tensor:
+    # Fixed and uneven: a sum of ones would not see outputs that have changed places.
+    places = torch.arange(output.numel(), dtype=output.dtype)
+    return torch.cos(places * 0.7 + 0.3).reshape(output.shape)
