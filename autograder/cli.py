@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +104,44 @@ def new_chapter(name: str, title: str | None, number: int | None) -> None:
         course = Course.open()
         chapter, files = scaffold.new_chapter(course, name, title=title, number=number)
         click.echo(scaffold.guide(course, chapter, files))
+
+
+# giving out
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+@main.command()
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the zips go. Default: dist/ in the repository.",
+)
+@json_option
+@course_option
+def release(chapters: tuple[str, ...], output: Path | None, as_json: bool, folder: Path | None) -> None:
+    """Pack what learners get: a zip for each CHAPTER.
+
+    CHAPTER is a chapter's name, folder or number; none means all. A zip holds the notebook, the wheel of dlcv, the
+    data that course.toml lists, the licences and START-HERE.md. The same notebook goes to release/ in the course
+    folder, where `grade` and nbgrader look for what was handed out. The same course gives the same bytes, so a zip
+    that was deleted can be made again.
+    """
+    with plain_errors():
+        from .packing import pack
+
+        course, chosen = opened(folder, chapters)
+        made = []
+        for packed in pack(course, chosen, output or course.root / "dist"):
+            made.append(packed)
+            if not as_json:
+                click.echo(f"{shown(course, packed.path)}  {packed.size / 1024:,.0f} KB")
+        if as_json:
+            click.echo(json.dumps({"released": [packed.to_dict() for packed in made]}, indent=1))
+        else:
+            click.echo(f"each with {made[0].wheel}")
 
 
 # grading

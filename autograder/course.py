@@ -30,7 +30,8 @@ class CourseError(Exception):
 class Chapter:
     """One chapter: `name` is its package under `dlcv`, `folder` its name everywhere else.
 
-    `due` is when its notebook is to be handed in, in the course's time zone; None: at any time.
+    `due` is when its notebook is to be handed in, in the course's time zone; None: at any time. `data` are files beside
+    its notebook that learners get, too.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Chapter:
     title: str
     minutes: int | None = None
     due: datetime | None = None
+    data: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -168,6 +170,10 @@ class Course:
         """The secret seed of graded runs: `DLCV_SEED` where that is set, else the one in the folder."""
         return os.environ.get("DLCV_SEED") or secret_seed(self.folder)
 
+    def known_seed(self) -> str | None:
+        """The secret seed where there is one already: nothing is made."""
+        return self.seed() if os.environ.get("DLCV_SEED") or (self.folder / "secret_seed").exists() else None
+
 
 def find_root(start: Path | None = None) -> Path:
     """The nearest folder with a `course.toml`: from `start` (default: here) upwards, else this package's."""
@@ -206,7 +212,12 @@ def secret_seed(folder: Path) -> str:
 def _chapter(path: Path, row: dict, here: tzinfo) -> Chapter:
     try:
         due = clock.moment(row["due"], here) if "due" in row else None
-        chapter = Chapter(row["number"], row["name"], row["title"], row.get("minutes"), due)
+        data = row.get("data", [])
+        if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+            raise CourseError(
+                f"{path}, chapter {row['name']!r}: data is {data!r}; wanted: a list of file names"
+            )
+        chapter = Chapter(row["number"], row["name"], row["title"], row.get("minutes"), due, tuple(data))
     except KeyError as error:
         raise CourseError(f"{path}: a chapter has number, name, title; {error} is missing: {row}") from None
     except ValueError as error:

@@ -11,13 +11,14 @@ from .course import CourseError
 __all__ = ["write"]
 
 
-def write(path: Path, content: str) -> Path:
+def write(path: Path, content: str | bytes) -> Path:
     """Write `content` to `path` in one step; raise `CourseError`, in words, where that cannot be done."""
+    content = content.encode("utf-8") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(content)
             os.chmod(draft, 0o644)
             os.replace(draft, path)
