@@ -1,8 +1,7 @@
 """Grade the submissions of one assignment: the trusted side, from submitted folders to gradebook and pages.
 
-The warm sandbox is started first, before anything secret is read. References, cases and expected values are made
-once and shared with the workers by fork. Each worker reads, restores, examines and renders one submission at a
-time and returns texts; this process alone writes: files, and one transaction a submission into the gradebook.
+This process reads what was handed in and is the only one that writes: files, and one transaction a submission into
+the gradebook. In between, workers restore, examine and render one submission at a time and return texts.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from .course import Course, CourseError
-from .engine import Failed, cores, work
+from .engine import Failed, cores
 from .feedback import page_path
 from .gradebook import Book
-from .grader import Graded, Grader, Job, Plan, not_graded
-from .preload import preloads
+from .grader import Graded, Job, Plan, not_graded
+from .local import ThisMachine
 from .record import Result, record_path
 from .release import read_release
-from .sandbox import Limits, Sandbox
+from .sandbox import Limits
 from .writing import write
 
 __all__ = ["Progress", "grade"]
@@ -63,17 +62,14 @@ def grade(
     course.make_importable()
     release = read_release(release_path(course, assignment))
     wanted = _chosen(course, assignment, students)
-    with Sandbox(preloads(release), limits) as sandbox:
-        plan = Plan.of(course, release, sandbox.limits)
-        grader = Grader.prepare(plan, sandbox)
+    with ThisMachine(release, limits, min(jobs or cores(), len(wanted))) as place:
+        plan = Plan.of(course, release, place.limits)
         with Book(course.db_url, course.name) as book:
             book.register(assignment, _source_notebook(course, assignment))
             marks = book.marks(assignment)
-            sandbox.wait_until_warm()
-            results = []
             handed_in = (Job.of(course, assignment, student, marks.get(student, {})) for student in wanted)
-            workers = min(jobs or cores(), len(wanted))
-            for job, outcome in work(grader.grade, handed_in, workers, leave=grader.leave):
+            results = []
+            for job, outcome in place.grade(plan, handed_in):
                 graded = not_graded(plan, job, outcome.why) if isinstance(outcome, Failed) else outcome
                 results.append(_keep(course, book, graded))
                 if progress:
