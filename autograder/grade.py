@@ -66,6 +66,7 @@ def grade(
         plan = Plan.of(course, release, place.limits)
         with Book(course.db_url, course.name) as book:
             book.register(assignment, _source_notebook(course, assignment))
+            book.set_due(assignment, plan.deadlines.due)
             marks = book.marks(assignment)
             handed_in = (Job.of(course, assignment, student, marks.get(student, {})) for student in wanted)
             results = []
@@ -115,7 +116,12 @@ def _keep(course: Course, book: Book, graded: Graded) -> Result:
     unchanged = _earlier(path).get("submission") == result.digests.get("submission", "")
     write(course.autograded(result.student, assignment) / f"{assignment}.ipynb", graded.notebook)
     result.points = book.save(
-        result.student, assignment, graded.entries, timestamp=graded.timestamp, unchanged=unchanged
+        result.student,
+        assignment,
+        graded.entries,
+        timestamp=graded.timestamp,
+        late=result.late,
+        unchanged=unchanged,
     )
     write(page_path(course, result), graded.page)
     write(path, result.to_json())

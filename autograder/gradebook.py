@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .course import CourseError
+from .late import Late
 
 __all__ = ["Book", "Entries", "Mark"]
 
@@ -145,6 +147,14 @@ class Book:
             if cell.metadata.nbgrader.grade
         }
 
+    def set_due(self, assignment: str, due: datetime | None) -> None:
+        """Store when an assignment is due, in UTC as nbgrader does; without a due date leave it as it is."""
+        if due is None:
+            return
+        with self._plainly("told about the due date"):
+            self.gradebook.find_assignment(assignment).duedate = _utc(due)
+            self.db.commit()
+
     # Submissions
 
     def save(
@@ -153,7 +163,8 @@ class Book:
         assignment: str,
         entries: Entries,
         *,
-        timestamp: str | None = None,
+        timestamp: datetime | None = None,
+        late: Late | None = None,
         unchanged: bool = False,
     ) -> float:
         """Store the scores of one submission in one transaction; return its total, manual scores included.
@@ -162,17 +173,17 @@ class Book:
         ----------
         entries : Entries
             What nbgrader's rules read from the autograded notebook.
-        timestamp : str, optional
-            When it was handed in, as in nbgrader's `timestamp.txt`.
+        timestamp : datetime, optional
+            When it was handed in.
+        late : Late, optional
+            How late that was; what it costs is stored as nbgrader's penalty, beside the score.
         unchanged : bool
             The submission is what it was at the last grading: what a human has settled stays settled.
         """
-        from nbgrader import utils
-
         with self._plainly("written"):
             submission, submitted = self._submission(student, assignment)
             if timestamp is not None:
-                submission.timestamp = utils.parse_utc(timestamp)
+                submission.timestamp = _utc(timestamp)
             names = self._cell_names(assignment)
             grades = {names[grade.cell_id]: grade for grade in submitted.grades}
             comments = {names[comment.cell_id]: comment for comment in submitted.comments}
@@ -181,8 +192,25 @@ class Book:
             for name, answered in entries.answered.items():
                 comments[name].auto_comment = None if answered else "No response."
             total = sum(_total(grade) for grade in grades.values())
+            self._set_penalty(submission, submitted, late, total)
             self.db.commit()
         return total
+
+    def settle(self, assignment: str, lateness: Mapping[str, Late | None]) -> None:
+        """Store what lateness costs each student now: scores, due dates or extensions may have changed."""
+        with self._plainly("written"):
+            for submission in self.gradebook.assignment_submissions(assignment):
+                if submission.student_id in lateness:
+                    for submitted in submission.notebooks:
+                        total = sum(_total(grade) for grade in submitted.grades)
+                        self._set_penalty(submission, submitted, lateness[submission.student_id], total)
+            self.db.commit()
+
+    def _set_penalty(self, submission: Any, submitted: Any, late: Late | None, total: float) -> None:
+        submitted.late_submission_penalty = late.penalty(total) if late else None
+        usual = submission.assignment.duedate
+        extended = usual is not None and late is not None and late.extended
+        submission.extension = _utc(datetime.fromisoformat(late.due)) - usual if extended else None
 
     def _submission(self, student: str, assignment: str) -> tuple[Any, Any]:
         """Return the submission and its notebook, made where they are missing and committed by nobody yet."""
@@ -279,6 +307,11 @@ def _set_score(grade: Any, score: float | None, unchanged: bool) -> None:
     # nbgrader's rule: no score of ours, or one that a human gave before, asks for a human.
     if not settled:
         grade.needs_manual_grade = score is None or grade.manual_score is not None
+
+
+def _utc(time: datetime) -> datetime:
+    """As the gradebook holds times: in UTC, without saying so."""
+    return time.astimezone(timezone.utc).replace(tzinfo=None)
 
 
 def _total(grade: Any) -> float:

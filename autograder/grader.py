@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .course import Course, CourseError
 from .feedback import Titles, feedback_page
 from .gradebook import Entries, Mark
+from .late import Deadlines, handed_in, timestamp
 from .record import Essay, Result, digest
 from .release import Release
 from .sandbox import Limits, Sandbox
@@ -34,6 +36,7 @@ class Plan:
     titles: Titles
     limits: Limits
     digests: Mapping[str, str]
+    deadlines: Deadlines
 
     @classmethod
     def of(cls, course: Course, release: Release, limits: Limits) -> Plan:
@@ -43,7 +46,8 @@ class Plan:
             "seed": digest(f"seed of {release.assignment}: {seed}"),
             "exercises": _digest_of_exercises(release.chapter),
         }
-        return cls(release, seed, Titles.of(course, release.chapter), limits, digests)
+        titles, deadlines = Titles.of(course, release.chapter), Deadlines.of(course, release.assignment)
+        return cls(release, seed, titles, limits, digests, deadlines)
 
     @property
     def exercises(self) -> dict[str, Any]:
@@ -71,7 +75,7 @@ class Job:
     @classmethod
     def of(cls, course: Course, assignment: str, student: str, marks: Mapping[str, Mark]) -> Job:
         folder = course.submitted(student, assignment)
-        return cls(student, fetch(folder, assignment), marks, _timestamp(folder))
+        return cls(student, fetch(folder, assignment), marks, timestamp(folder))
 
     @property
     def digest(self) -> str:
@@ -87,7 +91,7 @@ class Graded:
     notebook: str
     entries: Entries
     page: str
-    timestamp: str | None = None
+    timestamp: datetime | None = None
 
 
 class Grader:
@@ -191,20 +195,14 @@ def not_graded(plan: Plan, job: Job, why: str) -> Graded:
 
 
 def _rendered(plan: Plan, job: Job, result: Result, notebook: dict) -> Graded:
+    result.late = plan.deadlines.lateness(job.student, job.timestamp)
     return Graded(
         result,
         json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n",
         Entries.of(notebook),
         feedback_page(result, job.marks, plan.titles),
-        job.timestamp,
+        handed_in(job.timestamp, plan.deadlines.here),
     )
-
-
-def _timestamp(folder: Path) -> str | None:
-    try:
-        return (folder / "timestamp.txt").read_text(encoding="utf-8").strip()[:100] or None
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def _essays(release: Release, restored: Any) -> list[Essay]:

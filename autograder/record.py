@@ -16,6 +16,7 @@ from typing import Any
 from dlcv.checking import Verdict
 
 from .course import Course, CourseError
+from .late import Late
 
 __all__ = ["Essay", "Result", "digest", "read_records", "record_path"]
 
@@ -37,7 +38,7 @@ class Result:
     """The result of one submission.
 
     `points` counts what a human has given, too: it is the score in the gradebook. `flags` is what a human should
-    look at, in sentences.
+    look at, in sentences. `late` says how late it came and what that costs; None where nothing was due.
     """
 
     student: str
@@ -55,6 +56,7 @@ class Result:
     walls: str = ""
     file: str = ""
     digests: dict[str, str] = field(default_factory=dict)
+    late: Late | None = None
 
     @property
     def max_points(self) -> float:
@@ -63,6 +65,11 @@ class Result:
     @property
     def auto_points(self) -> float:
         return sum(verdict.points for verdict in self.verdicts.values())
+
+    @property
+    def remarks(self) -> list[str]:
+        """The flags, and what is doubtful about the time of handing in."""
+        return [*self.flags, self.late.doubt] if self.late and self.late.doubt else self.flags
 
     def to_dict(self) -> dict:
         """The public form: one object a submission, as `grade --json` prints it."""
@@ -74,14 +81,18 @@ class Result:
         for name, verdict in self.verdicts.items():
             if verdict.diagnosis:
                 exercises[name] |= {"slip": verdict.slip, "diagnosis": verdict.diagnosis}
-        return {
+        told = {
             "student": self.student,
             "assignment": self.assignment,
             "points": round(self.points, 4),
             "max_points": self.max_points,
             "exercises": exercises,
-            "flags": self.flags,
+            "flags": self.remarks,
         }
+        if self.late:
+            late = {key: getattr(self.late, key) for key in ("status", "due", "submitted", "percent", "why")}
+            told["late"] = {**late, "penalty": self.late.penalty(self.points)}
+        return told
 
     def to_json(self) -> str:
         """The whole record."""
@@ -96,6 +107,7 @@ class Result:
             raise ValueError("a record of another version")
         data["verdicts"] = {name: Verdict.from_dict(verdict) for name, verdict in data["verdicts"].items()}
         data["essays"] = [Essay(**essay) for essay in data["essays"]]
+        data["late"] = Late(**data["late"]) if data.get("late") else None
         return cls(**data)
 
 
