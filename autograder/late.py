@@ -51,7 +51,9 @@ class Policy:
     def of(cls, course: Course, chapter: Chapter) -> Policy:
         """The course's policy with what the chapter changes in it."""
         path = course.root / "course.toml"
-        (row,) = [row for row in course.settings.get("chapters", ()) if row.get("name") == chapter.name] or [{}]
+        (row,) = [row for row in course.settings.get("chapters", ()) if row.get("name") == chapter.name] or [
+            {}
+        ]
         tables = {"late": course.settings.get("late", {}), f"late of {chapter.name}": row.get("late", {})}
         merged: dict[str, float] = {}
         for name, table in tables.items():
@@ -66,7 +68,9 @@ class Policy:
 def _checked(where: str, table: object) -> dict[str, float]:
     """A `late` table's values; raise `CourseError` for a key or a value that it cannot have."""
     if not isinstance(table, Mapping):
-        raise CourseError(f"{where} is {table!r}; wanted: a table, for instance {{ grace = 15, per_day = 10 }}")
+        raise CourseError(
+            f"{where} is {table!r}; wanted: a table, for instance {{ grace = 15, per_day = 10 }}"
+        )
     known = [field.name for field in fields(Policy)]
     for key, value in table.items():
         if key not in known:
@@ -147,8 +151,9 @@ class Deadlines:
         try:
             readings = read_timestamp(timestamp, self.here)
         except ValueError:
+            why = "The time of handing in is not known, so nothing was taken off."
             doubt = f"timestamp.txt says {timestamp[:60]!r}, which is no time: not counted as late"
-            return Late(UNKNOWN, why="The time of handing in is not known; nothing was taken off.", doubt=doubt, **given)
+            return Late(UNKNOWN, why=why, doubt=doubt, **given)
         found = [self._judged(due, reading) for reading in readings]
         doubt = ""
         if len({late.percent for late in found}) > 1:
@@ -175,14 +180,16 @@ class Deadlines:
             why = f"{after}. Nothing that comes more than {_days(policy.cut_off)} late counts."
             return Late(TOO_LATE, "", days=days, percent=100.0, why=why)
         percent = policy.percent(days)
-        return Late(LATE, "", days=days, percent=percent, why=f"{after}: {self._cost(days, percent)}")
+        return Late(LATE, "", days=days, percent=percent, why=f"{after}. {self._cost(days, percent)}")
 
     def _cost(self, days: int, percent: float) -> str:
         if not percent:
-            return "nothing is taken off."
-        counted = f"{_days(days)} begun, {self.policy.per_day:g} % each" if days > 1 else "the first day"
-        most = f", at most {percent:g} %" if percent < self.policy.per_day * days else ""
-        return f"{counted}{most}: {percent:g} % of your points are taken off."
+            return "Nothing is taken off."
+        whole = self.policy.per_day * days
+        if percent < whole:
+            return f"{_days(days)} begun would be {whole:g} %; at most {percent:g} % of your points are taken off."
+        counted = f"{days} days begun, {self.policy.per_day:g} % each" if days > 1 else "the first day"
+        return f"For {counted}, {percent:g} % of your points are taken off."
 
 
 def _days_begun(start: datetime, at: datetime) -> int:
@@ -210,11 +217,14 @@ def _span(late: timedelta) -> str:
     days, hours = divmod(hours, 24)
     counts = [(days, "day"), (hours, "hour"), (minutes, "minute"), (seconds, "second")]
     first = next(place for place, (count, _) in enumerate(counts) if count)
-    shown = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in counts[first : first + 2] if count]
+    shown = [
+        f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in counts[first : first + 2] if count
+    ]
     return " ".join(shown)
 
 
 # What the files say
+
 
 def timestamp(folder: Path) -> str | None:
     """The text of `timestamp.txt` in a submission's folder; None where there is none."""
@@ -264,7 +274,9 @@ def read_timestamp(text: str, here: tzinfo) -> list[datetime]:
     if not found:
         raise ValueError(f"{text!r} is no time; wanted: for instance 2026-10-01 23:59:00 UTC")
     day, clock, fraction, place = found.groups()
-    naive = datetime.fromisoformat(f"{day}T{clock}").replace(microsecond=int((fraction or "0")[:6].ljust(6, "0")))
+    naive = datetime.fromisoformat(f"{day}T{clock}").replace(
+        microsecond=int((fraction or "0")[:6].ljust(6, "0"))
+    )
     if place:
         return [moment(naive.replace(tzinfo=_offset(place)), here)]
     return [moment(naive.replace(tzinfo=UTC), here), by_clock(naive, here)]
