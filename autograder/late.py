@@ -24,7 +24,7 @@ import csv
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -115,18 +115,14 @@ class Late:
         return points if self.percent == 100 else min(points, round(points * self.percent / 100, 2))
 
 
+@dataclass(frozen=True)
 class Deadlines:
     """When one assignment is due, for whom, and what being late costs; `here` is the course's time zone."""
 
-    def __init__(
-        self,
-        due: datetime | None,
-        policy: Policy | None = None,
-        extensions: Mapping[str, datetime] | None = None,
-        here: tzinfo = UTC,
-    ):
-        self.due, self.policy, self.extensions = due, policy or Policy(), extensions or {}
-        self.here = here
+    due: datetime | None
+    policy: Policy = Policy()
+    extensions: Mapping[str, datetime] = field(default_factory=dict)
+    here: tzinfo = UTC
 
     @classmethod
     def of(cls, course: Course, assignment: str) -> Deadlines:
