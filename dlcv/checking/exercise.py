@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -166,9 +167,14 @@ def edited(program: Callable, *edits: tuple[str, str]) -> tuple[Callable, str]:
             found = source.count(old)
             raise ValueError(f"the edit {old!r} must fit one place of {program.__name__}; it fits {found}")
         source = source.replace(old, new)
-    namespace = dict(program.__globals__)
+    namespace = dict(own_globals(program))
     exec(compile(source, f"<edited {program.__name__}>", "exec"), namespace)
     return namespace["_"], source
+
+
+def own_globals(program: Callable) -> dict:
+    """Return the global names that a function's code, or that of a class's methods, can see."""
+    return getattr(program, "__globals__", None) or vars(sys.modules[program.__module__])
 
 
 def source_of(program: Callable) -> str:

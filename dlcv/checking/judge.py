@@ -19,6 +19,7 @@ from dlcv.checking.compare import Difference, compare
 from dlcv.checking.exercise import PUBLISHED_SEED, Case, Draw, Exercise, ModuleCase
 from dlcv.checking.forbidden import ESCAPE, Violation
 from dlcv.checking.modules import build, weights_of
+from dlcv.checking.probes import find
 from dlcv.checking.scan import scan_source
 from dlcv.checking.verdict import (
     CHANGED,
@@ -281,7 +282,8 @@ class Judge:
     def _arguments(self, case: Case) -> str:
         """Return a published case's call, where it is small enough to be read."""
         shown = _call_in_words(self.exercise, case, with_values=True)
-        return f"called as {shown}" if shown and len(shown) <= 240 else ""
+        how = "called as" if case.probe.startswith("dlcv.checking.") else "tried as"
+        return f"{how} {shown}" if shown and len(shown) <= 240 else ""
 
     def _derivation_verdict(self, ask: Callable[[Request], Reply]) -> Verdict:
         plan, verdict = self.exercise.derivation, self._blank()
@@ -377,15 +379,26 @@ def _call_in_words(exercise: Exercise, case: Case, with_values: bool = False) ->
         arguments, keywords = case.args[0], case.args[1]
     else:
         arguments, keywords = case.args, case.kwargs
-    try:
-        subject = exercise.reference.__init__ if exercise.kind == "module" else exercise.reference
-        names = [name for name in inspect.signature(subject).parameters if name != "self"]
-    except (TypeError, ValueError):
-        names = []
+    names = _parameters(exercise, case)
     names += [f"argument {i}" for i in range(len(names), len(arguments))]
     pairs = [*zip(names, arguments, strict=False), *keywords.items()]
     parts = [f"{name}={_shown(value, with_values)}" for name, value in pairs]
     return f"{exercise.name}({', '.join(parts)})"
+
+
+def _parameters(exercise: Exercise, case: Case) -> list[str]:
+    """Names of what a case's arguments are for: the answer's own, or those of the chapter's probe that uses it."""
+    module = case.probe.partition(":")[0]
+    if module.startswith("dlcv.checking."):
+        subject, first = exercise.reference, 0
+        if exercise.kind == "module":
+            subject, first = exercise.reference.__init__, 1
+    else:
+        subject, first = find(case.probe), 1
+    try:
+        return list(inspect.signature(subject).parameters)[first:]
+    except (TypeError, ValueError):
+        return []
 
 
 def _shown(value: Any, with_values: bool) -> str:

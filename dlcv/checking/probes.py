@@ -53,12 +53,17 @@ def floating(value: Any) -> Iterator[torch.Tensor]:
 
 
 def gradients(output: Any, leaves: list[torch.Tensor]) -> list[torch.Tensor | None]:
-    """Return d(output . cotangent)/d(leaf) for a fixed cotangent; None where the output does not depend on it."""
+    """Return d(output . cotangent)/d(leaf) for a fixed cotangent.
+
+    None for a leaf that the output does not depend on, or that wants no gradient: a frozen weight.
+    """
     outputs = [tensor for tensor in floating(output) if tensor.requires_grad]
-    if not outputs:
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    if not outputs or not wanted:
         return [None] * len(leaves)
     total = sum((tensor * _cotangent(tensor)).sum() for tensor in outputs)
-    return list(torch.autograd.grad(total, leaves, allow_unused=True))
+    found = iter(torch.autograd.grad(total, wanted, allow_unused=True))
+    return [next(found) if leaf.requires_grad else None for leaf in leaves]
 
 
 def _cotangent(output: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dlcv.checking.answer import Answer
-from dlcv.checking.exercise import PUBLISHED_SEED, Exercise, source_of
+from dlcv.checking.exercise import PUBLISHED_SEED, Exercise, own_globals, source_of
 from dlcv.checking.judge import Judge, guessable
 from dlcv.checking.verdict import Verdict
 
@@ -31,7 +31,7 @@ def in_a_cell(program: Any, source: str | None = None) -> Any:
     it has gone through here. Names that the source uses are those of the file it comes from.
     """
     source = source or source_of(program)
-    namespace = {**program.__globals__, "__name__": "__main__"}
+    namespace = {**own_globals(program), "__name__": "__main__"}
     exec(compile(source, "<cell 1>", "exec"), namespace)
     return namespace["_"]
 
