@@ -158,21 +158,49 @@ student_option = click.option(
 @main.command()
 @assignment_option
 @student_option
+@click.option(
+    "--exercise",
+    "exercises",
+    multiple=True,
+    help="Only this exercise, the others keep their points; may be repeated.",
+)
+@click.option("--again", "--force", "again", is_flag=True, help="Grade also what has not changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a submission, one a line.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Submissions at the same time. Default: one a core.")
+@click.option("--wait", is_flag=True, help="Wait while another grader is at work on this course.")
 @course_option
 def grade(
-    assignment: str, students: tuple[str, ...], as_json: bool, jobs: int | None, folder: Path | None
+    assignment: str,
+    students: tuple[str, ...],
+    exercises: tuple[str, ...],
+    again: bool,
+    as_json: bool,
+    jobs: int | None,
+    wait: bool,
+    folder: Path | None,
 ) -> None:
     """Grade the submissions of one assignment.
 
     Reads submitted/<student>/<assignment>/*.ipynb; writes autograded notebooks, nbgrader's gradebook,
     feedback pages and the class report. With --json, one line a submission as it is finished.
+
+    What was graded and has not changed is kept: after an interruption the same command goes on where it
+    was, after a change of one exercise's cases only that exercise is run. Scores and comments that people
+    gave are never touched. Exit code 1: something could not be graded or written, the message says what.
     """
     with plain_errors():
         from .commands import grade as run
 
-        run(Course.open(folder), assignment, students or None, jobs=jobs, as_json=as_json)
+        run(
+            Course.open(folder),
+            assignment,
+            students=students or None,
+            exercises=exercises or None,
+            again=again,
+            jobs=jobs,
+            wait=wait,
+            as_json=as_json,
+        )
 
 
 @main.command()

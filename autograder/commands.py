@@ -4,42 +4,69 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from .course import Course
+from .course import Course, CourseError
 from .grade import grade as grade_all
 from .record import Result
 from .report import report, report_path
-from .terminal import progress_bar, results_table, summary
+from .terminal import progress_bar, remarks_on, results_table, summary
 
 __all__ = ["grade", "places"]
 
 
-def grade(
-    course: Course, assignment: str, students: Iterable[str] | None, *, jobs: int | None, as_json: bool
-) -> list[Result]:
-    """Grade and tell: JSON lines on standard output, or a table."""
-    if as_json:
-        results = grade_all(course, assignment, students=students, jobs=jobs, progress=_print_json)
-        report(course, assignment)
-        return results
+def grade(course: Course, assignment: str, *, as_json: bool = False, **options: Any) -> list[Result]:
+    """Grade and tell: JSON lines on standard output, or a table. `options` are those of `autograder.grade.grade`.
+
+    Raises `CourseError` at the end when a submission could not be graded or its results could not be written.
+    """
     console = Console()
     if not console.is_terminal:  # a log wraps long lines by itself
         console = Console(width=140)
-    with progress_bar(console) as progress:
-        results = grade_all(course, assignment, students=students, jobs=jobs, progress=progress)
-        report(course, assignment)
+    # Progress and remarks leave standard output to the results.
+    aside = Console(stderr=True)
+    done: list[Result] = []
+
+    def tell(number: int, total: int, result: Result) -> None:
+        done.append(result)
+        if as_json:
+            _print_json(result)
+        bar(number, total, result)
+
+    with remarks_on(aside), progress_bar(aside) as bar:
+        try:
+            grade_all(course, assignment, progress=tell, **options)
+        finally:
+            if done:
+                report(course, assignment)
+    done.sort(key=lambda result: result.student)
+    if not as_json:
+        _show(console, course, assignment, done)
+    return _all_well(done)
+
+
+def _show(console: Console, course: Course, assignment: str, results: list[Result]) -> None:
     console.print(results_table(results))
     console.print(f"\n[bold]{summary(results)}[/bold]")
     for what, path in places(course, assignment).items():
         console.print(f"{what:12}{path}", soft_wrap=True, highlight=False)
+
+
+def _all_well(results: list[Result]) -> list[Result]:
+    failed = [result for result in results if result.failure]
+    if failed:
+        why = "\n".join(f"  {result.student}: {result.failure}" for result in failed)
+        raise CourseError(
+            f"{len(failed)} of {len(results)} submissions could not be graded or written; run the same command "
+            f"again when this is mended, it grades only what is missing:\n{why}"
+        )
     return results
 
 
-def _print_json(done: int, total: int, result: Result) -> None:
+def _print_json(result: Result) -> None:
     sys.stdout.write(json.dumps(result.to_dict()) + "\n")
     sys.stdout.flush()
 

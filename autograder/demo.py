@@ -25,7 +25,7 @@ def main(keep: bool = False) -> None:
     chapter = course.chapter(CHAPTER)
     students = len(list(course.students(chapter.folder)))
     console.print(f"[bold]{chapter.title}[/bold]: {students} sample submissions, from perfect to broken\n")
-    commands.grade(course, chapter.folder, None, jobs=None, as_json=False)
+    commands.grade(course, chapter.folder)
     console.print(f"[dim]{time.monotonic() - start:.0f} seconds in all[/dim]")
 
 

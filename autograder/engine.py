@@ -7,8 +7,11 @@ workers are trusted code; what learners wrote runs in the sandbox that they talk
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
+import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 __all__ = ["Failed", "cores", "work"]
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ def _hire(function: Callable, job: Any, leave: Callable, crew: dict) -> None:
     fork = multiprocessing.get_context("fork")
     ours, theirs = fork.Pipe()
     others = [*crew, ours]
-    process = fork.Process(target=_worker, args=(function, theirs, others, leave), daemon=True)
+    arguments = (function, theirs, others, leave, os.getpid())
+    process = fork.Process(target=_worker, args=arguments, daemon=True)
     process.start()
     theirs.close()
     ours.send(job)
@@ -108,7 +114,11 @@ def _give_next(
     process.join()
 
 
-def _worker(function: Callable, pipe: Connection, others: list[Connection], leave: Callable) -> None:
+def _worker(
+    function: Callable, pipe: Connection, others: list[Connection], leave: Callable, parent: int
+) -> None:
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, too, and ends its workers
     for other in others:  # else this process would keep its siblings' pipes open
         other.close()
     try:
@@ -116,6 +126,14 @@ def _worker(function: Callable, pipe: Connection, others: list[Connection], leav
             pipe.send(_attempt(function, pipe.recv()))
     except (EOFError, OSError):
         leave()
+
+
+def _die_with(parent: int) -> None:
+    """Let the system kill this process when `parent` ends: killed, it could not tell its workers."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(1)
 
 
 def _attempt(function: Callable, job: Any) -> Any:

@@ -1,31 +1,39 @@
 """Grade the submissions of one assignment: the trusted side, from submitted folders to gradebook and pages.
 
-This process reads what was handed in and is the only one that writes: files, and one transaction a submission into
-the gradebook. In between, workers restore, examine and render one submission at a time and return texts.
+Only what is missing or has changed is graded. References, cases and expected values are made once and shared with
+the workers by fork. Each worker restores, examines and renders one submission at a time and returns texts; this
+process alone writes: files, and one transaction a submission into the gradebook. It holds the course's lock, and
+whatever kills it, the same command goes on where it was.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .course import Course, CourseError
+from .due import Wanted, what_is_due
 from .engine import Failed, cores
 from .feedback import page_path
 from .gradebook import Book
-from .grader import Graded, Job, Plan, not_graded
+from .grader import Graded, Plan, not_graded
 from .local import ThisMachine
-from .record import Result, record_path
+from .lock import only_grader
+from .record import Result, read_record, record_path
 from .release import read_release
 from .sandbox import Limits
-from .writing import write
+from .writing import CannotWrite, check_folders, remove_drafts, write
 
 __all__ = ["Progress", "grade"]
 
-# Called after each submission: how many are done, of how many, and the one just done.
+# Called for each submission: how many are done, of how many, and the one just done or kept.
 Progress = Callable[[int, int, Result], None]
+log = logging.getLogger("autograder")
+# What grading writes into.
+FOLDERS = ("autograded", "feedback", "records")
 
 
 def grade(
@@ -33,11 +41,16 @@ def grade(
     assignment: str,
     *,
     students: Iterable[str] | None = None,
+    exercises: Collection[str] | None = None,
+    again: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
     limits: Limits | None = None,
+    wait: bool = False,
 ) -> list[Result]:
     """Grade submissions and write autograded notebooks, gradebook, records and feedback pages.
+
+    What has not changed since it was graded is kept: its result is returned with status "kept".
 
     Parameters
     ----------
@@ -47,35 +60,71 @@ def grade(
         For example ``01_transposed_convolution``.
     students : iterable of str, optional
         Only these; all by default.
+    exercises : collection of str, optional
+        Judge only these, the others keep their points; all by default.
+    again : bool
+        Judge also what has not changed.
     jobs : int, optional
         Submissions at the same time; one a core by default.
     progress : callable, optional
         Called with ``(done, total, result)`` as each submission is finished.
     limits : Limits, optional
         What one submission may use.
+    wait : bool
+        Wait while another grader is at work on this course instead of raising `CourseError`.
 
     Returns
     -------
     list of Result
-        In alphabetical order of students.
+        In alphabetical order of students. `Result.failure` says where a submission could not be graded or written.
+
+    Raises
+    ------
+    CourseError
+        Where nothing more can be done: the course is not right, the disk is full, the gradebook out of reach. What
+        was graded before stays.
     """
     course.make_importable()
     release = read_release(release_path(course, assignment))
-    wanted = _chosen(course, assignment, students)
-    with ThisMachine(release, limits, min(jobs or cores(), len(wanted))) as place:
-        plan = Plan.of(course, release, place.limits)
-        with Book(course.db_url, course.name) as book:
+    chosen = _chosen(course, assignment, students)
+    with only_grader(course.folder, f"grading {assignment}", wait=wait):
+        check_folders([course.folder / name for name in FOLDERS])
+        _remove_drafts(course, assignment, chosen)
+        told = _Told(len(chosen), progress)
+        wanted = Wanted(exercises, again)
+        # Something is sure to be run, so the interpreter may get warm meanwhile.
+        early = again or not all(record_path(course, assignment, student).is_file() for student in chosen)
+        with (
+            ThisMachine(release, limits, jobs or cores(), early=early) as place,
+            Book(course.db_url, course.name) as book,
+        ):
+            plan = Plan.of(course, release, place.limits)
             book.register(assignment, _source_notebook(course, assignment))
             book.set_due(assignment, plan.deadlines.due)
             marks = book.marks(assignment)
-            handed_in = (Job.of(course, assignment, student, marks.get(student, {})) for student in wanted)
-            results = []
-            for job, outcome in place.grade(plan, handed_in):
+            due = what_is_due(course, plan, chosen, marks, wanted)
+            for result in due.kept:
+                told(result)
+            if due.tasks and (due.kept or again):
+                log.info(due.in_words())
+            plan = replace(plan, judged=due.exercises)
+            for job, outcome in place.grade(plan, due.jobs(course, assignment, marks)):
                 graded = not_graded(plan, job, outcome.why) if isinstance(outcome, Failed) else outcome
-                results.append(_keep(course, book, graded))
-                if progress:
-                    progress(len(results), len(wanted), results[-1])
-    return sorted(results, key=lambda result: result.student)
+                told(_kept_safe(course, book, graded, told))
+    return sorted(told.results, key=lambda result: result.student)
+
+
+class _Told:
+    """The results so far; whoever watches is told of each."""
+
+    def __init__(self, total: int, progress: Progress | None):
+        self.total, self.progress = total, progress
+        self.results: list[Result] = []
+
+    def __call__(self, result: Result) -> None:
+        self.results.append(result)
+        if self.progress:
+            self.progress(len(self.results), self.total, result)
 
 
 def release_path(course: Course, assignment: str) -> Path:
@@ -109,27 +158,45 @@ def _chosen(course: Course, assignment: str, students: Iterable[str] | None) -> 
     return chosen
 
 
+def _remove_drafts(course: Course, assignment: str, students: Iterable[str]) -> None:
+    """Remove what a killed run had only begun to write."""
+    remove_drafts([record_path(course, assignment, "").parent])
+    for student in students:
+        remove_drafts([course.autograded(student, assignment), course.feedback(student, assignment)])
+
+
+def _kept_safe(course: Course, book: Book, graded: Graded, told: _Told) -> Result:
+    """Write one submission's results; where that is impossible for all, say how far this run got, and end it."""
+    try:
+        return _keep(course, book, graded)
+    except CannotWrite as error:
+        if not error.for_all:
+            graded.result.failure = str(error)
+            return graded.result
+        reason = error
+    except CourseError as error:
+        reason = error
+    done = sum(not result.failure for result in told.results)
+    raise CourseError(
+        f"{reason}\n{done} of {told.total} submissions are graded and stay so; the same command goes on from there."
+    ) from reason
+
+
 def _keep(course: Course, book: Book, graded: Graded) -> Result:
     """Write one submission's results. The record comes last: what has none is graded again."""
     result, assignment = graded.result, graded.result.assignment
-    path = record_path(course, assignment, result.student)
-    unchanged = _earlier(path).get("submission") == result.digests.get("submission", "")
-    write(course.autograded(result.student, assignment) / f"{assignment}.ipynb", graded.notebook)
-    result.points = book.save(
-        result.student,
-        assignment,
-        graded.entries,
-        timestamp=graded.timestamp,
-        late=result.late,
-        unchanged=unchanged,
-    )
+    if graded.notebook is not None:
+        earlier = read_record(course, assignment, result.student)
+        before = earlier.digests.get("submission") if earlier else None
+        write(course.autograded(result.student, assignment) / f"{assignment}.ipynb", graded.notebook)
+        result.points = book.save(
+            result.student,
+            assignment,
+            graded.entries,
+            timestamp=graded.timestamp,
+            late=result.late,
+            unchanged=before == result.digests.get("submission", ""),
+        )
     write(page_path(course, result), graded.page)
-    write(path, result.to_json())
+    write(record_path(course, assignment, result.student), result.to_json())
     return result
-
-
-def _earlier(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["digests"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}

@@ -6,18 +6,20 @@ grading, `generate_feedback` and `export` go on working. Scores and comments tha
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .course import CourseError
+from .database import Access
 from .late import Late
 
 __all__ = ["Book", "Entries", "Mark"]
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,25 @@ def _name(cell: Any) -> str:
 
 
 class Book:
-    """The gradebook at `db_url`; use it in a ``with`` block."""
+    """The gradebook at `db_url`; use it in a ``with`` block.
+
+    Parameters
+    ----------
+    db_url, course_id : str
+        As nbgrader's.
+    """
 
     def __init__(self, db_url: str, course_id: str = "default_course"):
         from nbgrader import api
-        from sqlalchemy.exc import SQLAlchemyError
 
         # nbgrader starts a program for this, which takes a second and must be on the path.
         api.get_alembic_version = _newest_schema
-        self.api, self.db_url = api, db_url
-        self.failures = (SQLAlchemyError, api.InvalidEntry, OSError)
-        with self._plainly("opened"):
-            if db_url.startswith("sqlite:///"):
-                Path(db_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            self.gradebook = api.Gradebook(db_url, course_id)
+        self.api = api
+        self.access = Access(db_url)
+        self.access.create(lambda url: api.Gradebook(url, course_id).close())
+        self.gradebook = self.access.patiently(
+            "opened", lambda: api.Gradebook(self.access.url, course_id), lambda: None
+        )
         self.db = self.gradebook.db
         self._notebooks: dict[str, Any] = {}
 
@@ -89,15 +96,8 @@ class Book:
     def __exit__(self, *exception: object) -> None:
         self.gradebook.close()
 
-    @contextlib.contextmanager
-    def _plainly(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except self.failures as error:
-            with contextlib.suppress(Exception):
-                self.gradebook.db.rollback()
-            reason = str(getattr(error, "orig", None) or error).split("\n")[0]
-            raise CourseError(f"the gradebook {self.db_url} could not be {done}: {reason}") from error
+    def _patiently(self, done: str, work: Callable[[], Value]) -> Value:
+        return self.access.patiently(done, work, self.db.rollback)
 
     # The assignment
 
@@ -115,13 +115,16 @@ class Book:
 
         from .preprocessors import CLEAN
 
-        resources = {"nbgrader": {"notebook": assignment, "assignment": assignment, "db_url": self.db_url}}
+        resources = {
+            "nbgrader": {"notebook": assignment, "assignment": assignment, "db_url": self.access.url}
+        }
         notebook = source
         for preprocessor in CLEAN:
             notebook, resources = preprocessor().preprocess(notebook, resources)
-        if self._is_registered(assignment, notebook):
+        if self._patiently("read", lambda: self._is_registered(assignment, notebook)):
             return
-        with self._plainly("told about the assignment"):
+
+        def save_cells() -> None:
             self.gradebook.update_or_create_assignment(assignment)
             try:
                 SaveCells().preprocess(notebook, resources)
@@ -130,6 +133,8 @@ class Book:
                     f"the notebook of {assignment} has other cells than the gradebook, which holds grades for it: "
                     f"{error}"
                 ) from None
+
+        self._patiently("told about the assignment", save_cells)
         self.db.expire_all()
         self._notebooks.clear()
 
@@ -151,9 +156,12 @@ class Book:
         """Store when an assignment is due, in UTC as nbgrader does; without a due date leave it as it is."""
         if due is None:
             return
-        with self._plainly("told about the due date"):
+
+        def transaction() -> None:
             self.gradebook.find_assignment(assignment).duedate = _utc(due)
             self.db.commit()
+
+        self._patiently("told about the due date", transaction)
 
     # Submissions
 
@@ -180,7 +188,8 @@ class Book:
         unchanged : bool
             The submission is what it was at the last grading: what a human has settled stays settled.
         """
-        with self._plainly("written"):
+
+        def transaction() -> float:
             submission, submitted = self._submission(student, assignment)
             if timestamp is not None:
                 submission.timestamp = _utc(timestamp)
@@ -194,17 +203,22 @@ class Book:
             total = sum(_total(grade) for grade in grades.values())
             self._set_penalty(submission, submitted, late, total)
             self.db.commit()
-        return total
+            return total
+
+        return self._patiently("written", transaction)
 
     def settle(self, assignment: str, lateness: Mapping[str, Late | None]) -> None:
         """Store what lateness costs each student now: scores, due dates or extensions may have changed."""
-        with self._plainly("written"):
+
+        def transaction() -> None:
             for submission in self.gradebook.assignment_submissions(assignment):
                 if submission.student_id in lateness:
                     for submitted in submission.notebooks:
                         total = sum(_total(grade) for grade in submitted.grades)
                         self._set_penalty(submission, submitted, lateness[submission.student_id], total)
             self.db.commit()
+
+        self._patiently("written", transaction)
 
     def _set_penalty(self, submission: Any, submitted: Any, late: Late | None, total: float) -> None:
         submitted.late_submission_penalty = late.penalty(total) if late else None
@@ -263,20 +277,25 @@ class Book:
             .subquery()
         )
         grade, comment = api.Grade, api.Comment
-        with self._plainly("read"):
-            grades = self.db.execute(
-                select(
-                    submitted.c.student_id, api.BaseCell.name, grade.max_score, grade.auto_score, grade.manual_score,
-                    grade.extra_credit, grade.needs_manual_grade,
-                ).join(grade, grade.notebook_id == submitted.c.id).join(api.BaseCell, api.BaseCell.id == grade.cell_id)
-            ).all()  # fmt: skip
-            comments = self.db.execute(
-                select(submitted.c.student_id, api.BaseCell.name, comment.manual_comment)
-                .join(comment, comment.notebook_id == submitted.c.id)
-                .join(api.BaseCell, api.BaseCell.id == comment.cell_id)
-                .where(comment.manual_comment.is_not(None))
-            ).all()
+        columns = (grade.max_score, grade.auto_score, grade.manual_score, grade.extra_credit)
+        grades = (
+            select(submitted.c.student_id, api.BaseCell.name, *columns, grade.needs_manual_grade)
+            .join(grade, grade.notebook_id == submitted.c.id)
+            .join(api.BaseCell, api.BaseCell.id == grade.cell_id)
+        )
+        comments = (
+            select(submitted.c.student_id, api.BaseCell.name, comment.manual_comment)
+            .join(comment, comment.notebook_id == submitted.c.id)
+            .join(api.BaseCell, api.BaseCell.id == comment.cell_id)
+            .where(comment.manual_comment.is_not(None))
+        )
+
+        def transaction() -> list[Any]:
+            rows = [self.db.execute(query).all() for query in (grades, comments)]
             self.db.rollback()  # ends the reading transaction: other programs may write
+            return rows
+
+        grades, comments = self._patiently("read", transaction)
         for student, name, *rest in grades:
             found.setdefault(student, {})[name] = Mark(*rest)
         for student, name, words in comments:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .course import Course, CourseError
 from .feedback import Titles, feedback_page
@@ -21,15 +20,24 @@ from .late import Deadlines, handed_in, timestamp
 from .record import Essay, Result, digest
 from .release import Release
 from .sandbox import Limits, Sandbox
-from .submission import HandedIn, fetch, open_submission
+from .submission import HandedIn, Submission, fetch, open_submission
 from .wire import Gone
 
+if TYPE_CHECKING:
+    from .restore import Restored
+
 __all__ = ["Graded", "Grader", "Job", "Plan", "not_graded"]
+
+NOT_GRADED = "NOT GRADED"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is the same for all submissions of one assignment; it holds the secret seed."""
+    """What is the same for all submissions of one assignment; it holds the secret seed.
+
+    `digests` and `checks` are fingerprints of what verdicts depend on: `checks` of the code of each exercise. `judged`
+    names the exercises that jobs may ask for; None: all.
+    """
 
     release: Release = field(repr=False)
     seed: str = field(repr=False)
@@ -37,40 +45,60 @@ class Plan:
     limits: Limits
     digests: Mapping[str, str]
     deadlines: Deadlines
+    checks: Mapping[str, str]
+    judged: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, course: Course, release: Release, limits: Limits) -> Plan:
+        from .fingerprint import engine_digest, exercise_digest
+
         seed = course.seed()
         digests = {
             "release": release.digest[:32],
             "seed": digest(f"seed of {release.assignment}: {seed}"),
-            "exercises": _digest_of_exercises(release.chapter),
+            "limits": digest(repr(limits)),
+            "engine": engine_digest(),
         }
+        checks = {name: exercise_digest(exercise) for name, exercise in _tested(release).items()}
         titles, deadlines = Titles.of(course, release.chapter), Deadlines.of(course, release.assignment)
-        return cls(release, seed, titles, limits, digests, deadlines)
+        return cls(release, seed, titles, limits, digests, deadlines, checks)
+
+    def basis(self, exercise: str, job: Job) -> dict[str, str]:
+        """What a verdict on one exercise of one submission depends on: equal digests, equal verdict."""
+        return {"submission": job.digest, **self.digests, "check": self.checks[exercise]}
 
     @property
     def exercises(self) -> dict[str, Any]:
         """The exercises that the release tests, by name."""
-        from dlcv.checking import load_exercises
+        return _tested(self.release)
 
-        known = load_exercises(self.release.chapter)
-        unknown = [name for name in self.release.tests if name not in known]
-        if unknown:
-            raise CourseError(
-                f"{self.release.assignment} tests {', '.join(unknown)}, which dlcv.{self.release.chapter} has not"
-            )
-        return {name: known[name] for name in self.release.tests}
+
+def _tested(release: Release) -> dict[str, Any]:
+    from dlcv.checking import load_exercises
+
+    known = load_exercises(release.chapter)
+    unknown = [name for name in release.tests if name not in known]
+    if unknown:
+        raise CourseError(
+            f"{release.assignment} tests {', '.join(unknown)}, which dlcv.{release.chapter} has not"
+        )
+    return {name: known[name] for name in release.tests}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One submission to grade: what was handed in, when, and what the gradebook holds for this student."""
+    """One submission to grade: what was handed in, when, and what the gradebook holds for this student.
+
+    `exercises` are the ones to judge, None means all; verdicts on the others are taken from `earlier`, the record of
+    the last grading.
+    """
 
     student: str
     handed_in: HandedIn
     marks: Mapping[str, Mark] = field(default_factory=dict, repr=False)
     timestamp: str | None = None
+    exercises: tuple[str, ...] | None = None
+    earlier: Result | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, course: Course, assignment: str, student: str, marks: Mapping[str, Mark]) -> Job:
@@ -80,7 +108,26 @@ class Job:
     @property
     def digest(self) -> str:
         """The fingerprint of what was handed in."""
-        return digest(self.handed_in.content)
+        return self.handed_in.digest
+
+    def asks_for(self, exercise: str) -> bool:
+        """Is a verdict on this exercise wanted?"""
+        return self.exercises is None or exercise in self.exercises
+
+    def digests(self, plan: Plan) -> dict[str, str]:
+        """Fingerprints of what is written for this job besides verdicts."""
+        around = (self.handed_in.file, self.handed_in.flags, self.timestamp)
+        by_hand = [
+            (name, mark.manual_score, mark.extra_credit, mark.comment)
+            for name, mark in sorted(self.marks.items())
+            if (mark.manual_score, mark.extra_credit, mark.comment) != (None, None, None)
+        ]
+        return {
+            "submission": self.digest,
+            "release": plan.digests["release"],
+            "around": digest(repr(around)),
+            "by hand": digest(repr(by_hand)),
+        }
 
 
 @dataclass
@@ -88,20 +135,30 @@ class Graded:
     """All that is to be written for one submission."""
 
     result: Result
-    notebook: str
-    entries: Entries
+    notebook: str | None  # None: the one that there is stays, and so do its entries
+    entries: Entries | None
     page: str
     timestamp: datetime | None = None
 
 
 class Grader:
-    """Grades one submission at a time. It may be made before workers are forked, so that they share what it holds."""
+    """Grades one submission at a time. It may be made before workers are forked, so that they share what it holds.
 
-    def __init__(self, plan: Plan, judges: dict, sandbox: Sandbox):
+    Parameters
+    ----------
+    plan : Plan
+        What all submissions have in common.
+    judges : dict
+        The judge of each exercise that a job may ask for.
+    sandbox : Sandbox, optional
+        Where learners' code runs; not needed for jobs that judge nothing.
+    """
+
+    def __init__(self, plan: Plan, judges: dict, sandbox: Sandbox | None):
         self.plan, self.release, self.judges, self.sandbox = plan, plan.release, judges, sandbox
 
     @classmethod
-    def prepare(cls, plan: Plan, sandbox: Sandbox) -> Grader:
+    def prepare(cls, plan: Plan, sandbox: Sandbox | None) -> Grader:
         """Make the judges: all cases, expected values and slip outputs, once for the whole class."""
         import torch
 
@@ -110,6 +167,8 @@ class Grader:
         torch.set_num_threads(1)  # workers may be forked from this process
         judges = {}
         for name, exercise in plan.exercises.items():
+            if plan.judged is not None and name not in plan.judged:
+                continue
             try:
                 judges[name] = Judge(exercise, seed=plan.seed)
             except EngineError as error:
@@ -119,7 +178,8 @@ class Grader:
         return cls(plan, judges, sandbox)
 
     def leave(self) -> None:
-        self.sandbox.close()
+        if self.sandbox is not None:
+            self.sandbox.close()
 
     def grade(self, job: Job) -> Graded:
         """Grade one submission."""
@@ -134,48 +194,74 @@ class Grader:
 
     def _graded(self, job: Job) -> Graded:
         from .autograded import autograded_notebook
-        from .examine import examine, without_a_run
         from .restore import restore
 
         submission = open_submission(job.handed_in)
         restored = restore(submission.cells, self.release)
         if submission.problem:
             restored.flags.clear()
-            examined = without_a_run(self.judges, submission.problem)
-        else:
-            examined = examine(restored, self.judges, self.release.chapter, self.sandbox)
-        notebook, cut = autograded_notebook(restored, self.release, examined.verdicts)
-        essays = _essays(self.release, restored)
-        flags = [*submission.flags, *restored.flags, *cut, *_flags(examined, essays)]
+            submission.flags.insert(0, submission.problem)
+        result = self._examined(job, submission, restored)
+        notebook, cut = autograded_notebook(restored, self.release, result.verdicts)
+        result.essays = _essays(self.release, restored)
+        result.flags = [
+            *submission.flags, *restored.flags, *cut, *_flags(result), *_out_of_date(self.plan, job, result),
+        ]  # fmt: skip
+        return _rendered(self.plan, job, result, notebook)
+
+    def _examined(self, job: Job, submission: Submission, restored: Restored) -> Result:
+        """Judge what the job asks for; take the rest from the earlier record."""
+        from .examine import Examination, examine, without_a_run
+
+        judges = {name: self.judges[name] for name in self.judges if job.asks_for(name)}
+        earlier = job.earlier or Result(job.student, self.release.assignment, self.release.chapter, {})
         if submission.problem:
-            flags.insert(0, submission.problem)
-        result = Result(
-            student=job.student,
-            assignment=self.release.assignment,
-            chapter=self.release.chapter,
-            verdicts=examined.verdicts,
-            essays=essays,
-            flags=flags,
+            examined = without_a_run(judges, submission.problem)
+        elif judges:
+            examined = examine(restored, judges, self.release.chapter, self.sandbox)
+        else:
+            examined = Examination({})
+        known = {**earlier.verdicts, **examined.verdicts}
+        found = replace(
+            earlier,
+            verdicts={name: known[name] for name in self.release.tests},
             problem=submission.problem,
+            answers={name: restored.answer_source(name) or "" for name in self.release.tests},
+            file=job.handed_in.file,
+            digests=job.digests(self.plan),
+            basis={**earlier.basis, **{name: self.plan.basis(name, job) for name in judges}},
+            ran=list(judges),
+        )
+        if not judges:
+            return found
+        return replace(
+            found,
             errors=_told(examined),
-            answers={name: restored.answer_source(name) or "" for name in self.judges},
+            troubles=_troubles(examined),
             seconds=round(examined.seconds, 3),
             restarts=examined.restarts,
-            walls=self.sandbox.walls,
-            file=job.handed_in.file,
-            digests={"submission": job.digest, **self.plan.digests},
+            walls=self.sandbox.walls if self.sandbox else earlier.walls,
         )
-        return _rendered(self.plan, job, result, notebook)
 
 
 def not_graded(plan: Plan, job: Job, why: str) -> Graded:
-    """What is kept where our own code failed: nothing is said about the learner, a human is told."""
+    """What is kept where our own code failed: nothing is said about the learner, a human is told.
+
+    Where there is an earlier result it stays as it is, in the gradebook, too.
+    """
     from dlcv.checking import Verdict
 
     from .autograded import autograded_notebook
     from .restore import restore
 
     message = "the grader itself failed; this says nothing about the answer"
+    failure = f"{message}: {why.strip().splitlines()[-1]}"
+    if job.earlier:
+        flags = [flag for flag in job.earlier.flags if not flag.startswith(NOT_GRADED)]
+        flags.insert(0, f"{NOT_GRADED} again, {failure}; the result before that was kept")
+        basis = {name: digests for name, digests in job.earlier.basis.items() if not job.asks_for(name)}
+        result = replace(job.earlier, flags=flags, basis=basis, failure=failure)
+        return Graded(result, None, None, feedback_page(result, job.marks, plan.titles))
     verdicts = {
         name: Verdict(name, "engine error", 0.0, exercise.points, 0, 0, message=message)
         for name, exercise in plan.exercises.items()
@@ -188,8 +274,8 @@ def not_graded(plan: Plan, job: Job, why: str) -> Graded:
         chapter=plan.release.chapter,
         verdicts=verdicts,
         essays=_essays(plan.release, restored),
-        flags=[f"NOT GRADED, {message}: {why.strip().splitlines()[-1]}"],
-        digests=dict(plan.digests),
+        flags=[f"{NOT_GRADED}, {failure}"],
+        failure=failure,
     )
     return _rendered(plan, job, result, notebook)
 
@@ -226,26 +312,31 @@ def _told(examined: Any) -> list[str]:
     return [f"cell {error.cell + 1}: {error}" for error in errors]
 
 
-def _flags(examined: Any, essays: list[Essay]) -> list[str]:
-    """What a human should look at in an examination."""
+def _troubles(examined: Any) -> list[str]:
+    """What a human should know about how the cells ran."""
+    ended = ("CellTooSlow", "the process ended", "the process was stopped")
+    left_out = [error for error in examined.errors if error.type in ended]
+    return [f"cell {error.cell + 1} was left out: {error.message}" for error in left_out] + examined.troubles
+
+
+def _flags(result: Result) -> list[str]:
+    """What a human should look at in a result."""
     flags = []
-    for name, verdict in examined.verdicts.items():
+    for name, verdict in result.verdicts.items():
         if verdict.kind == "engine error":
             flags.append(f"{name}: the check itself failed, not the answer: {' '.join(verdict.detail)[:300]}")
         elif verdict.kind == "forbidden call":
             flags.append(f"{name} uses what the exercise forbids: {verdict.message}")
-    for error in examined.errors:
-        if error.type in ("CellTooSlow", "the process ended", "the process was stopped"):
-            flags.append(f"cell {error.cell + 1} was left out: {error.message}")
-    flags += examined.troubles
-    flags += [f"essay to grade: {essay.name}" for essay in essays if essay.answered]
+    flags += result.troubles
+    flags += [f"essay to grade: {essay.name}" for essay in result.essays if essay.answered]
     return flags
 
 
-def _digest_of_exercises(chapter: str) -> str:
-    """A fingerprint of the code that decides about right and wrong."""
-    import dlcv
-
-    package = Path(dlcv.__file__).parent
-    files = sorted([*(package / "checking").rglob("*.py"), *(package / chapter).rglob("*.py")])
-    return digest(b"".join(file.read_bytes() for file in files))
+def _out_of_date(plan: Plan, job: Job, result: Result) -> list[str]:
+    """A flag for exercises that were left as they were although what they depend on has changed."""
+    old = [name for name in result.verdicts if result.basis.get(name) != plan.basis(name, job)]
+    if not old:
+        return []
+    return [
+        f"not graded anew, although something has changed since: {', '.join(old)}; points are the earlier ones"
+    ]

@@ -24,25 +24,30 @@ class ThisMachine:
         What one submission may use.
     workers : int
         Submissions at the same time.
+    early : bool
+        Something is sure to be judged: start the sandbox at once, before anything secret is read, so that it is warm
+        by the time that the cases are made.
     """
 
-    def __init__(self, release: Release, limits: Limits | None, workers: int):
-        self.workers = workers
-        # Started before anything secret is read, and warm by the time that the cases are made.
-        self.sandbox = Sandbox(preloads(release), limits)
+    def __init__(self, release: Release, limits: Limits | None, workers: int, *, early: bool = True):
+        self.release, self.limits, self.workers = release, limits or Limits(), workers
+        self.sandbox = self._started() if early else None
+
+    def _started(self) -> Sandbox:
+        return Sandbox(preloads(self.release), self.limits)
 
     def __enter__(self) -> ThisMachine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.sandbox.close()
-
-    @property
-    def limits(self) -> Limits:
-        return self.sandbox.limits
+        if self.sandbox is not None:
+            self.sandbox.close()
 
     def grade(self, plan: Plan, jobs: Iterable[Job]) -> Iterator[tuple[Job, Graded | Failed]]:
         """Yield each job with its result, as they come."""
+        if self.sandbox is None and plan.judged != ():
+            self.sandbox = self._started()
         grader = Grader.prepare(plan, self.sandbox)
-        self.sandbox.wait_until_warm()
+        if self.sandbox is not None:
+            self.sandbox.wait_until_warm()
         yield from work(grader.grade, jobs, self.workers, leave=grader.leave)

@@ -1,7 +1,8 @@
 """What grading found about one submission, kept as one JSON file a submission: `records/<assignment>/<student>.json`.
 
 Feedback pages and the class report are made from records, so they can be made again, after manual grading say,
-without running anybody's code. The digests say what the result depends on: submission, release, exercises and seed.
+without running anybody's code. A record also says what each verdict was made from, so that the next grading runs only
+what is missing or has changed.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from dlcv.checking import Verdict
 from .course import Course, CourseError
 from .late import Late
 
-__all__ = ["Essay", "Result", "digest", "read_records", "record_path"]
+__all__ = ["Essay", "Result", "digest", "read_record", "read_records", "record_path"]
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -39,6 +40,10 @@ class Result:
 
     `points` counts what a human has given, too: it is the score in the gradebook. `flags` is what a human should
     look at, in sentences. `late` says how late it came and what that costs; None where nothing was due.
+
+    `basis` holds, for each exercise, digests of what its verdict depends on; `digests` what else is in the files that
+    were written. `ran` names the exercises that this run of the grader judged, none where the result was kept, and
+    `failure` says why it could not: these two are not part of the record.
     """
 
     student: str
@@ -50,6 +55,7 @@ class Result:
     flags: list[str] = field(default_factory=list)
     problem: str | None = None
     errors: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     restarts: int = 0
@@ -57,6 +63,9 @@ class Result:
     file: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     late: Late | None = None
+    basis: dict[str, dict[str, str]] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    failure: str = ""
 
     @property
     def max_points(self) -> float:
@@ -71,6 +80,13 @@ class Result:
         """The flags, and what is doubtful about the time of handing in."""
         return [*self.flags, self.late.doubt] if self.late and self.late.doubt else self.flags
 
+    @property
+    def status(self) -> str:
+        """What this run of the grader did: ``"graded"``, ``"kept"`` or ``"failed"``."""
+        if self.failure:
+            return "failed"
+        return "graded" if self.ran else "kept"
+
     def to_dict(self) -> dict:
         """The public form: one object a submission, as `grade --json` prints it."""
         keys = ("points", "max_points", "message")
@@ -84,6 +100,8 @@ class Result:
         told = {
             "student": self.student,
             "assignment": self.assignment,
+            "status": self.status,
+            "ran": self.ran,
             "points": round(self.points, 4),
             "max_points": self.max_points,
             "exercises": exercises,
@@ -92,11 +110,12 @@ class Result:
         if self.late:
             late = {key: getattr(self.late, key) for key in ("status", "due", "submitted", "percent", "why")}
             told["late"] = {**late, "penalty": self.late.penalty(self.points)}
-        return told
+        return told | ({"failure": self.failure} if self.failure else {})
 
     def to_json(self) -> str:
         """The whole record."""
         data = {**asdict(self), "version": VERSION}
+        del data["ran"], data["failure"]
         data["verdicts"] = {name: verdict.to_dict() for name, verdict in self.verdicts.items()}
         return json.dumps(data, indent=1)
 
@@ -113,6 +132,14 @@ class Result:
 
 def record_path(course: Course, assignment: str, student: str) -> Path:
     return course.folder / "records" / assignment / f"{student}.json"
+
+
+def read_record(course: Course, assignment: str, student: str) -> Result | None:
+    """Return the record of one submission; None where there is none of this version that can be read."""
+    try:
+        return Result.from_json(record_path(course, assignment, student).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def read_records(course: Course, assignment: str, students: Iterable[str] | None = None) -> list[Result]:

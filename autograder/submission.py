@@ -6,6 +6,7 @@ which costs this submission its points and no other submission anything.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,11 @@ class HandedIn:
     content: bytes = field(default=b"", repr=False)
     flags: tuple[str, ...] = ()
     problem: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint of what a grading of it depends on."""
+        return hashlib.sha256(f"{self.problem or ''}\n".encode() + self.content).hexdigest()[:32]
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,23 +17,55 @@ from rich.table import Table
 from .grade import Progress as Reporter
 from .record import Result
 
-__all__ = ["in_words", "progress_bar", "results_table", "summary"]
+__all__ = ["in_words", "progress_bar", "remarks_on", "results_table", "summary"]
 
 MOST_NAMED = 2
 LONGEST = 160
+_STATUS = {"graded": "", "kept": "[dim]kept[/dim] · ", "failed": "[red]failed[/red] · "}
 
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Reporter]:
-    """A bar that goes away when the work is done; yields what `grade` wants as `progress`."""
+    """A bar that goes away when the work is done, and none where nobody looks; yields a `Progress` of `grade`."""
     columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
+    with Progress(
+        *columns,
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
         task = bar.add_task("warming up", total=None)
 
         def advance(done: int, total: int, result: Result) -> None:
             bar.update(task, completed=done, total=total, description=escape(result.student))
 
         yield advance
+
+
+@contextmanager
+def remarks_on(console: Console) -> Iterator[None]:
+    """Show what this package has to remark while it works, above the bar."""
+    log, handler = logging.getLogger("autograder"), _Remarks(console)
+    before = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.propagate = before[1]
+
+
+class _Remarks(logging.Handler):
+    def __init__(self, console: Console):
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.print(record.getMessage(), highlight=False, markup=False, soft_wrap=True)
 
 
 def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
@@ -42,7 +76,9 @@ def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
     table.add_column("what was found", overflow="fold")
     for result in results:
         points = f"{result.points:g} [dim]of {result.max_points:g}[/dim]"
-        found = escape(_short(in_words(result)))
+        found = _STATUS[result.status] + escape(_short(in_words(result)))
+        if result.failure:
+            found += f"\n[red]{escape(_short(result.failure))}[/red]"
         flags = [
             flag for flag in result.flags if not flag.startswith("essay to grade") and flag != result.problem
         ]
@@ -81,4 +117,6 @@ def summary(results: Sequence[Result]) -> str:
     essays = sum(flag.startswith("essay to grade") for result in results for flag in result.flags)
     waiting = sum(any(not flag.startswith("essay to grade") for flag in result.flags) for result in results)
     whole = max(result.max_points for result in results)
-    return f"{len(results)} graded · mean {mean:.1f} of {whole:g} · {waiting} need a human · {essays} essays to grade"
+    counts = Counter(result.status for result in results)
+    done = " · ".join(f"{counts[status]} {status}" for status in _STATUS if counts[status])
+    return f"{done} · mean {mean:.1f} of {whole:g} · {waiting} need a human · {essays} essays to grade"

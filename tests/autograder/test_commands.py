@@ -39,7 +39,7 @@ def test_json_is_one_object_a_line(graded):
 def test_the_table_and_where_everything_lies(graded):
     done = run(graded, "grade", "--student", "bob", "--jobs", "1")
     assert done.exit_code == 0
-    for words in ("bob", "0 of 7", "nothing attempted", "1 graded", "report", "gradebook.db"):
+    for words in ("bob", "0 of 7", "kept · nothing attempted", "1 kept", "report", "gradebook.db"):
         assert words in done.output, words
     assert "ada" not in done.output
 
@@ -98,6 +98,12 @@ def test_a_problem_comes_first():
 def test_the_last_line():
     assert summary([]) == "nothing graded"
     flagged = Result(
-        "ada", "hw", "c", {"a": verdict("a", "right")}, flags=["odd", "essay to grade: why"], points=0.5
+        "ada",
+        "hw",
+        "c",
+        {"a": verdict("a", "right")},
+        flags=["odd", "essay to grade: why"],
+        points=0.5,
+        ran=["a"],
     )
     assert summary([flagged]) == "1 graded · mean 0.5 of 1 · 1 need a human · 1 essays to grade"
