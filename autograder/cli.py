@@ -144,12 +144,61 @@ def release(chapters: tuple[str, ...], output: Path | None, as_json: bool, folde
             click.echo(f"each with {made[0].wheel}")
 
 
-# grading
+# taking in
 
 
 assignment_option = click.option(
     "--assignment", required=True, help="Which assignment, for instance 01_transposed_convolution."
 )
+roster_option = click.option(
+    "--roster",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with the class: Canvas' exported gradebook, Moodle's grading worksheet, Gradescope's roster, nbgrader's "
+    "students, or your own with a column `student`. Default: roster.csv in the course folder, where there is one.",
+)
+
+
+@main.command()
+@click.argument(
+    "sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="SOURCE..."
+)
+@assignment_option
+@roster_option
+@click.option(
+    "--replace", is_flag=True, help="Also replace notebooks in submitted/ that came there by other means."
+)
+@json_option
+@course_option
+@click.pass_context
+def collect(
+    context: click.Context,
+    sources: tuple[Path, ...],
+    assignment: str,
+    roster: Path | None,
+    replace: bool,
+    as_json: bool,
+    folder: Path | None,
+) -> None:
+    """Put what was handed in where `grade` looks for it.
+
+    SOURCE is a bulk download of Canvas, Moodle or Gradescope, zipped or not, or a folder with a folder for each
+    student. Several are taken together, and the newest notebook of a student wins. Nothing in them is changed, a second
+    run changes nothing, and what could not be used is listed with the reason.
+
+    Exit code 1: something was listed that you should settle.
+    """
+    with plain_errors():
+        from .paperwork import collect as run
+
+        course = Course.open(folder)
+        name = course.chapter(assignment).folder
+        done = run(course, name, sources, roster, replace=replace, as_json=as_json)
+    context.exit(1 if any(row.look for row in done.rows) else 0)
+
+
+# grading
+
+
 student_option = click.option(
     "--student", "students", multiple=True, help="Only this student; may be repeated."
 )

@@ -23,7 +23,7 @@ from .grader import Graded, Plan, not_graded
 from .local import ThisMachine
 from .lock import only_grader
 from .record import Result, read_record, record_path
-from .release import read_release
+from .release import read_release, release_path
 from .sandbox import Limits
 from .writing import CannotWrite, check_folders, remove_drafts, write
 
@@ -125,12 +125,6 @@ class _Told:
         self.results.append(result)
         if self.progress:
             self.progress(len(self.results), self.total, result)
-
-
-def release_path(course: Course, assignment: str) -> Path:
-    """The notebook that learners got: nbgrader's release where there is one, else the repository's."""
-    released = course.release(assignment) / f"{assignment}.ipynb"
-    return released if released.is_file() else course.notebook(course.chapter(assignment))
 
 
 def _source_notebook(course: Course, assignment: str) -> Any:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .course import CourseError
+from .course import Course, CourseError
 from .submission import text
 
-__all__ = ["Release", "Slot", "read_release"]
+__all__ = ["Release", "Slot", "read_release", "release_path"]
 
 # Cells of ours that show something: a graded run has no use for them.
 SHOWN = ("figure", "widget", "experiment")
@@ -77,6 +77,12 @@ class Release:
     @cached_property
     def by_id(self) -> dict[str, Slot]:
         return {slot.id: slot for slot in self.slots}
+
+
+def release_path(course: Course, assignment: str) -> Path:
+    """The notebook that learners got: nbgrader's release where there is one, else the repository's."""
+    released = course.release(assignment) / f"{assignment}.ipynb"
+    return released if released.is_file() else course.notebook(course.chapter(assignment))
 
 
 def read_release(path: Path) -> Release:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .grade import Progress as Reporter
-from .record import Result
+if TYPE_CHECKING:  # these import torch, which not every command needs
+    from .grade import Progress as Reporter
+    from .record import Result
 
-__all__ = ["in_words", "progress_bar", "remarks_on", "results_table", "summary"]
+__all__ = ["in_words", "named_bar", "progress_bar", "remarks_on", "results_table", "summary"]
 
 MOST_NAMED = 2
 LONGEST = 160
@@ -25,9 +27,9 @@ _STATUS = {"graded": "", "kept": "[dim]kept[/dim] · ", "failed": "[red]failed[/
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Reporter]:
-    """A bar that goes away when the work is done, and none where nobody looks; yields a `Progress` of `grade`."""
-    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def named_bar(console: Console, doing: str, at_first: str = "") -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that goes away when the work is done, and none where nobody looks; it is told ``(done, total, name)``."""
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns,
         TextColumn("{task.description}"),
@@ -35,12 +37,19 @@ def progress_bar(console: Console) -> Iterator[Reporter]:
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        task = bar.add_task("warming up", total=None)
+        task = bar.add_task(at_first, total=None)
 
-        def advance(done: int, total: int, result: Result) -> None:
-            bar.update(task, completed=done, total=total, description=escape(result.student))
+        def advance(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=escape(name))
 
         yield advance
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Reporter]:
+    """The bar of `grade`; yields a `Progress` of it."""
+    with named_bar(console, "grading", "warming up") as advance:
+        yield lambda done, total, result: advance(done, total, result.student)
 
 
 @contextmanager

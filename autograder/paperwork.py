@@ -1,0 +1,97 @@
+"""What `collect` and `export` do around their work: find the roster, show progress, print a table or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .collect import IGNORED, TAKEN, UNCHANGED, Collected, Row
+from .collect import collect as collect_files
+from .course import Course
+from .roster import Roster
+from .terminal import named_bar
+
+__all__ = ["collect", "roster_of"]
+
+
+def roster_of(course: Course, path: Path | None) -> Roster | None:
+    """The roster that was named, else `roster.csv` in the course folder, else None."""
+    if path is None:
+        path = course.folder / "roster.csv"
+        if not path.is_file():
+            return None
+    return Roster.read(path)
+
+
+def collect(
+    course: Course,
+    assignment: str,
+    sources: Sequence[Path],
+    roster: Path | None,
+    *,
+    replace: bool,
+    as_json: bool,
+) -> Collected:
+    """Collect and tell: one JSON object, or a table of what is worth a look."""
+    people = roster_of(course, roster)
+    with named_bar(Console(stderr=True), "collecting") as advance:
+        done = collect_files(course, assignment, sources, people, replace=replace, progress=advance)
+    if as_json:
+        click.echo(json.dumps(done.to_dict(), indent=1))
+        return done
+    console = paper()
+    told = [row for row in done.rows if row.look or (row.notes and row.status != IGNORED)]
+    if told:
+        console.print(table_of(told))
+        console.print()
+    console.print(f"[bold]{summary(done)}[/bold]", highlight=False)
+    for words in _afterwards(done):
+        console.print(words, highlight=False, soft_wrap=True)
+    taken = len(done.having(TAKEN))
+    said = f"{taken} written, {len(done.having(UNCHANGED))} were there already"
+    console.print(f"{said}; next: autograder grade --assignment {assignment}", highlight=False)
+    return done
+
+
+def _afterwards(done: Collected) -> Iterator[str]:
+    if done.missing:
+        yield f"on the roster, but nothing from them: {', '.join(done.missing)}"
+    if done.late_by_what:
+        yield f"nobody knows how late {', '.join(sorted(done.late_by_what))}: grading takes nothing off"
+        yield f"unless you write the time into submitted/<student>/{done.assignment}/timestamp.txt"
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    """One line a student and file, with what became of it and why; what a human should settle stands first."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("student", overflow="fold", min_width=12)
+    table.add_column("what", no_wrap=True)
+    table.add_column("notes", overflow="fold")
+    for row in sorted(rows, key=lambda row: not row.look):
+        what = f"[yellow]{row.status}[/yellow]" if row.look else row.status
+        notes = [escape(note) for note in row.notes]
+        notes[0:0] = [f"[dim]{escape(row.file)}[/dim]"] if row.look or row.status != TAKEN else []
+        table.add_row(escape(row.student or "?"), what, "\n".join(notes))
+    return table
+
+
+def summary(done: Collected) -> str:
+    """The line under the table: ``312 files · 305 students · 4 late · 6 earlier kept``."""
+    words = {"earlier": "earlier kept", "extra": "not needed", "ignored": "ignored"}
+    counts = [f"{len(done.rows)} files", f"{len(done.students)} students"]
+    counts += [f"{len(done.late)} late"] if done.late else []
+    counts += [f"{len(rows)} {words[status]}" for status in words if (rows := done.having(status))]
+    to_settle = sum(row.look for row in done.rows)
+    return " · ".join([*counts, f"{to_settle} for you to settle"] if to_settle else counts)
+
+
+def paper() -> Console:
+    """A terminal, or a wide page: a log wraps long lines by itself."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
