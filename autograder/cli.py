@@ -204,6 +204,13 @@ student_option = click.option(
 )
 
 
+unsafe_option = click.option(
+    "--unsafe",
+    is_flag=True,
+    help="Run learners' code although a wall around it is missing here. Each result says so.",
+)
+
+
 @main.command()
 @assignment_option
 @student_option
@@ -217,6 +224,7 @@ student_option = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a submission, one a line.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Submissions at the same time. Default: one a core.")
 @click.option("--wait", is_flag=True, help="Wait while another grader is at work on this course.")
+@unsafe_option
 @course_option
 def grade(
     assignment: str,
@@ -226,6 +234,7 @@ def grade(
     as_json: bool,
     jobs: int | None,
     wait: bool,
+    unsafe: bool,
     folder: Path | None,
 ) -> None:
     """Grade the submissions of one assignment.
@@ -236,6 +245,8 @@ def grade(
     What was graded and has not changed is kept: after an interruption the same command goes on where it
     was, after a change of one exercise's cases only that exercise is run. Scores and comments that people
     gave are never touched. Exit code 1: something could not be graded or written, the message says what.
+
+    Learners' code runs behind walls; where this machine cannot raise them, nothing is graded.
     """
     with plain_errors():
         from .commands import grade as run
@@ -248,6 +259,7 @@ def grade(
             again=again,
             jobs=jobs,
             wait=wait,
+            unsafe=unsafe,
             as_json=as_json,
         )
 
@@ -285,12 +297,13 @@ def report(assignment: str, folder: Path | None) -> None:
 @click.option(
     "--keep", is_flag=True, help="Grade the class as it is in course/demo instead of making it anew."
 )
-def demo(keep: bool) -> None:
+@unsafe_option
+def demo(keep: bool, unsafe: bool) -> None:
     """Grade a bundled class of sample submissions and show what an instructor sees."""
     with plain_errors():
         from .demo import main as run
 
-        run(keep=keep)
+        run(keep=keep, unsafe=unsafe)
 
 
 # shared by the commands

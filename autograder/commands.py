@@ -51,6 +51,8 @@ def grade(course: Course, assignment: str, *, as_json: bool = False, **options: 
 def _show(console: Console, course: Course, assignment: str, results: list[Result]) -> None:
     console.print(results_table(results))
     console.print(f"\n[bold]{summary(results)}[/bold]")
+    for walls in sorted({result.walls for result in results if result.unsafe}):
+        console.print(f"[bold red]{walls}[/bold red]")
     for what, path in places(course, assignment).items():
         console.print(f"{what:12}{path}", soft_wrap=True, highlight=False)
 

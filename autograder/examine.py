@@ -15,6 +15,7 @@ from typing import Any
 
 from dlcv.checking import BadMessage, Judge, LearnerGone, Reply, Request, Verdict
 
+from .course_limits import in_words
 from .needed import needed_cells
 from .restore import Restored
 from .sandbox import Limits, Run, Sandbox
@@ -100,6 +101,8 @@ class _Sitting:
         self.skipped: set[int] = set()
         self.errors: dict[int, CellError] = {}
         self.channels: dict[str, Channel] = {}
+        self.run_of: dict[str, Run] = {}
+        self.judged_already: set[str] = set()
         self.undefined: set[str] = set()
         self.trouble: str | None = None  # what ended the last run between two cells
 
@@ -159,6 +162,7 @@ class _Sitting:
                 self.trouble = _how_it_broke(error)
                 return None
             self.errors[cell] = self._why(run, cell, error)
+            self._forget_answers_of(run)
             return cell
         return None
 
@@ -177,7 +181,7 @@ class _Sitting:
         if message.get("judge") != name or not isinstance(message.get("defined"), bool):
             raise Malformed("not the message that was due")
         if message["defined"]:
-            self.channels[name] = run.answers[name]
+            self.channels[name], self.run_of[name] = run.answers[name], run
         else:
             self.undefined.add(name)
 
@@ -203,6 +207,15 @@ class _Sitting:
             raise Malformed("not the message that was due")
         return message
 
+    def _forget_answers_of(self, run: Run) -> bool:
+        """Where the guardian had to end all processes of a run, those that wait to be asked are gone, too."""
+        if not run.too_much():
+            return False
+        for name in [name for name, its in self.run_of.items() if its is run]:
+            if name in self.channels and name not in self.judged_already:
+                self.channels.pop(name).close()
+        return True
+
     def _why(self, run: Run, cell: int, error: WireError) -> CellError:
         """Say why a cell's process cannot go on, and end that process."""
         if isinstance(error, Gone):
@@ -220,17 +233,20 @@ class _Sitting:
 
     def judged(self, name: str, judge: Judge) -> Verdict:
         """The verdict on one exercise."""
+        if name in self.channels and self._forget_answers_of(self.run_of[name]):
+            self.run_cells()  # somebody else's answer took too much; it costs nothing but that one
+        self.judged_already.add(name)
         channel = self.channels.get(name)
         if channel is None:
             return self._without_answer(name, judge)
         try:
             return judge.verdict(
-                lambda request: self._ask(channel, request), self.restored.answer_source(name)
+                lambda request: self._ask(name, channel, request), self.restored.answer_source(name)
             )
         finally:
             channel.close()
 
-    def _ask(self, channel: Channel, request: Request) -> Reply:
+    def _ask(self, name: str, channel: Channel, request: Request) -> Reply:
         start = time.monotonic()
         left = max(0.1, self.deadline - start)
         try:
@@ -239,7 +255,7 @@ class _Sitting:
         except TimeUp:
             raise LearnerGone("timeout") from None
         except Gone:
-            raise LearnerGone("killed") from None
+            raise self._gone(name) from None
         except Malformed:
             raise LearnerGone("bad message") from None
         if isinstance(message, dict) and isinstance(message.get("oversize"), int):
@@ -251,6 +267,17 @@ class _Sitting:
             return replace(Reply.from_bytes(message), seconds=time.monotonic() - start)
         except BadMessage:
             raise LearnerGone("bad message") from None
+
+    def _gone(self, name: str) -> LearnerGone:
+        """Why the process that answers an exercise is not there any more."""
+        too_much = self.run_of[name].too_much()
+        if "memory" in too_much:
+            return LearnerGone("memory", in_words(self.limits.of(name).memory))
+        if "processes" in too_much:
+            return LearnerGone(
+                f"your code started more than {self.limits.of(name).processes} processes and threads"
+            )
+        return LearnerGone("killed")
 
     def _without_answer(self, name: str, judge: Judge) -> Verdict:
         """The verdict where no object of that name was there to be asked."""
@@ -307,6 +334,8 @@ def _short(value: Any, longest: int) -> str:
 def _how_it_ended(status: dict) -> str:
     if "memory" in status:
         return "its processes together used more memory than they may"
+    if "processes" in status:
+        return "it started more processes and threads than it may"
     number = status.get("signal")
     if number == signal.SIGSEGV:
         return "it crashed (segmentation fault, perhaps from endless recursion)"

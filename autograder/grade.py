@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from .course import Course, CourseError
+from .course_limits import course_limits
 from .due import Wanted, what_is_due
 from .engine import Failed, cores
 from .feedback import page_path
@@ -46,6 +47,7 @@ def grade(
     progress: Progress | None = None,
     limits: Limits | None = None,
     wait: bool = False,
+    unsafe: bool = False,
 ) -> list[Result]:
     """Grade submissions and write autograded notebooks, gradebook, records and feedback pages.
 
@@ -68,9 +70,11 @@ def grade(
     progress : callable, optional
         Called with ``(done, total, result)`` as each submission is finished.
     limits : Limits, optional
-        What one submission may use.
+        What one submission may use, instead of what course.toml says.
     wait : bool
         Wait while another grader is at work on this course instead of raising `CourseError`.
+    unsafe : bool
+        Run learners' code although a necessary wall around it is missing on this machine.
 
     Returns
     -------
@@ -79,6 +83,8 @@ def grade(
 
     Raises
     ------
+    Unwalled
+        A wall is missing; the message says which and how to get it. Nothing was run or written.
     CourseError
         Where nothing more can be done: the course is not right, the disk is full, the gradebook out of reach. What
         was graded before stays.
@@ -86,6 +92,8 @@ def grade(
     course.make_importable()
     release = read_release(release_path(course, assignment))
     chosen = _chosen(course, assignment, students)
+    limits = limits or course_limits(course, course.chapter(release.chapter), release.tests)
+    private = (course.folder, course.root / "solutions")
     with only_grader(course.folder, f"grading {assignment}", wait=wait):
         check_folders([course.folder / name for name in FOLDERS])
         _remove_drafts(course, assignment, chosen)
@@ -94,10 +102,12 @@ def grade(
         # Something is sure to be run, so the interpreter may get warm meanwhile.
         early = again or not all(record_path(course, assignment, student).is_file() for student in chosen)
         with (
-            ThisMachine(release, limits, jobs or cores(), early=early) as place,
+            ThisMachine(
+                release, limits, jobs or cores(), early=early, private=private, unsafe=unsafe
+            ) as place,
             Book(course.db_url, course.name) as book,
         ):
-            plan = Plan.of(course, release, place.limits)
+            plan = Plan.of(course, release, limits)
             book.register(assignment, _source_notebook(course, assignment))
             book.set_due(assignment, plan.deadlines.due)
             marks = book.marks(assignment)

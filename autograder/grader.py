@@ -59,7 +59,7 @@ class Plan:
             "limits": digest(repr(limits)),
             "engine": engine_digest(),
         }
-        checks = {name: exercise_digest(exercise) for name, exercise in _tested(release).items()}
+        checks = {name: exercise_digest(exercise) for name, exercise in _tested(release, limits).items()}
         titles, deadlines = Titles.of(course, release.chapter), Deadlines.of(course, release.assignment)
         return cls(release, seed, titles, limits, digests, deadlines, checks)
 
@@ -70,10 +70,11 @@ class Plan:
     @property
     def exercises(self) -> dict[str, Any]:
         """The exercises that the release tests, by name."""
-        return _tested(self.release)
+        return _tested(self.release, self.limits)
 
 
-def _tested(release: Release) -> dict[str, Any]:
+def _tested(release: Release, limits: Limits) -> dict[str, Any]:
+    """The exercises that a release tests, each with the seconds that the course gives one call of its answer."""
     from dlcv.checking import load_exercises
 
     known = load_exercises(release.chapter)
@@ -82,7 +83,8 @@ def _tested(release: Release) -> dict[str, Any]:
         raise CourseError(
             f"{release.assignment} tests {', '.join(unknown)}, which dlcv.{release.chapter} has not"
         )
-    return {name: known[name] for name in release.tests}
+    timed = {name: limits.of(name).case or known[name].limit for name in release.tests}
+    return {name: replace(known[name], limit=seconds) for name, seconds in timed.items()}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from .engine import Failed, work
 from .grader import Graded, Grader, Job, Plan
@@ -20,21 +21,35 @@ class ThisMachine:
     ----------
     release : Release
         The assignment's, for what its notebook imports.
-    limits : Limits, optional
+    limits : Limits
         What one submission may use.
     workers : int
         Submissions at the same time.
     early : bool
         Something is sure to be judged: start the sandbox at once, before anything secret is read, so that it is warm
         by the time that the cases are made.
+    private : iterable of Path
+        Folders that learners' code must not be able to read.
+    unsafe : bool
+        Go on where a necessary wall is missing.
     """
 
-    def __init__(self, release: Release, limits: Limits | None, workers: int, *, early: bool = True):
-        self.release, self.limits, self.workers = release, limits or Limits(), workers
+    def __init__(
+        self,
+        release: Release,
+        limits: Limits,
+        workers: int,
+        *,
+        early: bool = True,
+        private: Iterable[Path] = (),
+        unsafe: bool = False,
+    ):
+        self.release, self.limits, self.workers = release, limits, workers
+        self.private, self.unsafe = tuple(private), unsafe
         self.sandbox = self._started() if early else None
 
     def _started(self) -> Sandbox:
-        return Sandbox(preloads(self.release), self.limits)
+        return Sandbox(preloads(self.release), self.limits, private=self.private, unsafe=self.unsafe)
 
     def __enter__(self) -> ThisMachine:
         return self

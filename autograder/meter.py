@@ -1,63 +1,129 @@
-"""How much memory the processes of one run use together: a limit for each alone does not add up.
+"""How much memory the processes of one run use together, and how many there are.
 
-Read by the run's first process, several times a second, from /proc. A cheap estimate comes first: it counts what
-copies of a process share once for each of them, and only when that is too much are the shared parts divided.
+A limit for each process alone does not add up. Where no control group counts for all of them (see `groups`), the
+run's guardian looks several times a second, in /proc. What every process shows costs little to read and counts what
+copies share once for each of them; only where that is too much are shared parts divided, which takes milliseconds.
 """
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Collection
+
+from .limits import Limits
 
 __all__ = ["Meter", "anonymous_memory"]
 
 KIB = 1024
+ROUGH = ("RssAnon", "RssShmem", "VmSwap")
+EXACT = ("Pss_Anon", "Pss_Shmem", "SwapPss")
+# A closer look may take this part of the time.
+SHARE = 0.05
 
 
 class Meter:
-    """Watches the processes that share this one's process numbers.
+    """Watches all that descends from this process.
 
     Parameters
     ----------
     proc : int
         Descriptor of a /proc that shows them; it may show others, too.
+    zygote : int
+        Number of the warm interpreter in it, whose memory all runs share.
     warm : int
-        Bytes that the warm interpreter has before any learner's code runs; all runs share them.
+        Bytes that it has before any learner's code runs.
     """
 
-    def __init__(self, proc: int, warm: int):
-        self.proc, self.warm = proc, warm
-        self.here = os.readlink("self/ns/pid", dir_fd=proc)
+    def __init__(self, proc: int, zygote: int, warm: int):
+        self.proc, self.zygote, self.warm = proc, zygote, warm
+        self.guardian = int(os.readlink("self", dir_fd=proc))
+        self.lists_children = self._is_there(f"{self.guardian}/task/{self.guardian}/children")
+        self.closer_from = 0.0
 
-    def exceeds(self, limit: int) -> bool:
-        """Do the processes together use more than `limit` bytes on top of the warm interpreter?"""
-        everybody = [name for name in os.listdir(self.proc) if name.isdigit()]
-        own = [name for name in everybody if self._is_own(name)]
-        if sum(self._at_most(name) for name in own) <= limit:
-            return False
-        shared = self.warm * len(own) / max(len(everybody), len(own) + 1)
-        return (
-            sum(self._fields(f"{name}/smaps_rollup", ("Pss_Anon", "Pss_Shmem")) for name in own) - shared
-            > limit
-        )
+    def trouble(self, limits: Limits) -> dict | None:
+        """Return what there is too much of, as ``{"memory": bytes}`` or ``{"processes": count}``; else None."""
+        own = self._below(self.guardian)
+        threads = sum(len(self._listed(f"{pid}/task")) for pid in own)
+        if threads > limits.processes:
+            return {"processes": threads}
+        memory = self.memory(own, limits.memory)
+        return {"memory": memory} if memory > limits.memory else None
 
-    def _is_own(self, name: str) -> bool:
+    def memory(self, own: Collection[int], limit: int) -> int:
+        """Return the bytes that processes have on top of the warm interpreter; only roughly while below `limit`."""
+        rough = [self._fields(f"{pid}/status", ROUGH) or 0 for pid in own]
+        if sum(rough) <= limit:
+            return sum(rough)
+        # Copies of the warm interpreter share what it has. A program that was started does not, and looks the same.
+        hopeful = sum(max(0, each - self.warm) for each in rough)
+        if hopeful <= limit and time.monotonic() < self.closer_from:
+            return hopeful
+        start = time.monotonic()
+        exact = [self._fields(f"{pid}/smaps_rollup", EXACT) for pid in own]
+        # What hides is counted in full.
+        counted = sum(some if one is None else one for one, some in zip(exact, rough, strict=True))
+        sharers = 1 + len(self._below(self.zygote))
+        now = time.monotonic()
+        self.closer_from = now + (now - start) / SHARE
+        return max(0, counted - self.warm * len(own) // max(sharers, len(own) + 1))
+
+    def _below(self, root: int) -> set[int]:
+        """All that descend from process `root`."""
+        children = self._children if self.lists_children else self._parents().get
+        found, parents = set(), [root]
+        while parents:
+            new = set(children(parents.pop()) or ()) - found
+            found |= new
+            parents += new
+        return found
+
+    def _children(self, parent: int) -> list[int]:
+        threads = self._listed(f"{parent}/task")
+        return [
+            int(pid) for thread in threads for pid in self._text(f"{parent}/task/{thread}/children").split()
+        ]
+
+    def _parents(self) -> dict[int, list[int]]:
+        """The children of each process, for kernels that do not list them."""
+        found: dict[int, list[int]] = {}
+        for name in filter(str.isdigit, os.listdir(self.proc)):
+            after_name = self._text(f"{name}/stat").rpartition(")")[2].split()
+            if after_name:
+                found.setdefault(int(after_name[1]), []).append(int(name))
+        return found
+
+    def _listed(self, path: str) -> list[str]:
         try:
-            return os.readlink(f"{name}/ns/pid", dir_fd=self.proc) == self.here
-        except OSError:  # somebody else's, or just ended
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.proc)
+        except OSError:  # it has just ended
+            return []
+        try:
+            return os.listdir(folder)
+        except OSError:
+            return []
+        finally:
+            os.close(folder)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            os.stat(path, dir_fd=self.proc)
+        except OSError:
             return False
+        return True
 
-    def _at_most(self, name: str) -> int:
-        anonymous = self._fields(f"{name}/status", ("RssAnon",))
-        return max(0, anonymous - self.warm) + self._fields(f"{name}/status", ("RssShmem",))
-
-    def _fields(self, path: str, names: tuple[str, ...]) -> int:
+    def _text(self, path: str) -> str:
         try:
             with open(
                 os.open(path, os.O_RDONLY, dir_fd=self.proc), encoding="utf-8", errors="replace"
             ) as file:
-                return _sum(file.read(), names)
+                return file.read()
         except OSError:
-            return 0
+            return ""
+
+    def _fields(self, path: str, names: tuple[str, ...]) -> int | None:
+        text = self._text(path)
+        return _sum(text, names) if text else None
 
 
 def anonymous_memory() -> int:

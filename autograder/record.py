@@ -18,6 +18,7 @@ from dlcv.checking import Verdict
 
 from .course import Course, CourseError
 from .late import Late
+from .walls import UNSAFE
 
 __all__ = ["Essay", "Result", "digest", "read_record", "read_records", "record_path"]
 
@@ -87,6 +88,11 @@ class Result:
             return "failed"
         return "graded" if self.ran else "kept"
 
+    @property
+    def unsafe(self) -> bool:
+        """Did the learner's code run although a necessary wall was missing?"""
+        return self.walls.startswith(UNSAFE)
+
     def to_dict(self) -> dict:
         """The public form: one object a submission, as `grade --json` prints it."""
         keys = ("points", "max_points", "message")
@@ -106,6 +112,7 @@ class Result:
             "max_points": self.max_points,
             "exercises": exercises,
             "flags": self.remarks,
+            "walls": self.walls,
         }
         if self.late:
             late = {key: getattr(self.late, key) for key in ("status", "due", "submitted", "percent", "why")}

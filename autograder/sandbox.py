@@ -1,8 +1,7 @@
 """The walls around learners' code, and the trusted side's handle on the processes behind them.
 
-How the untrusted interpreter is started (`Sandbox.start`) and what each of its children may use (`confine`) is
-decided here and nowhere else. Sockets are made on this side and handed over by descriptor, so that a wall that
-hides the file system and the network does not stand in their way.
+Sockets are made on this side and handed over by descriptor, so that a wall that hides the file system and the
+network does not stand in their way. Which walls are enough is decided in `walls`.
 
 Linux only: it needs rlimits, subreapers and descriptors sent over Unix sockets.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -19,68 +17,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from .bubblewrap import NOBODY, SCRATCH, bubblewrap, may_be_nobody
 from .course import CourseError
-from .walls import SCRATCH, bubblewrap
+from .limits import MIB, Limits
+from .shown import LINKER, SYSTEM, exposed, interpreter, packages
+from .walls import Walls
 from .wire import Channel, Gone, WireError
 
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use. Seconds are of the wall clock unless said otherwise."""
-
-    cell: float = 10.0  # one cell of the notebook
-    submission: float = 120.0  # all of it together
-    cpu: int = 120  # processor seconds of one process
-    memory: int = 2048 * MIB  # on top of what the warm interpreter has
-    file: int = 64 * MIB  # one written file
-    processes: int = 128  # of this user, on top of those there are; root is not held by it
-    descriptors: int = 256
-    message: int = 64 * MIB  # one reply
-    restarts: int = 6  # after a crash or a cell that had to be killed
-    grace: float = 1.0  # between asking a cell to stop and killing it
-
-
-def confine(limits: Limits, address_space: int, *, nested: bool) -> None:
-    """Bind this process and its children to `limits`. For the child side, before any learner's code runs.
-
-    `address_space` is what the warm interpreter has before it; `nested`: behind an inner wall, where the kernel
-    counts this run's processes alone.
-    """
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_CPU, limits.cpu)
-    _lower(resource.RLIMIT_FSIZE, limits.file)
-    _lower(resource.RLIMIT_NOFILE, limits.descriptors)
-    _lower(resource.RLIMIT_AS, address_space + limits.memory)
-    if os.getuid() != 0:
-        _lower(resource.RLIMIT_NPROC, limits.processes + (0 if nested else _processes_of_user()))
-
-
-def _lower(which: int, value: int) -> None:
-    hard = resource.getrlimit(which)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (value, value))
-
-
-def address_space() -> int:
-    """Bytes of virtual memory that this process has."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
-
-
-def _processes_of_user() -> int:
-    own, count = os.getuid(), 0
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                count += entry.stat().st_uid == own
-            except OSError:  # it has just ended
-                continue
-    return count
+# Scratch files of all runs together, and the warm interpreter's own; in memory.
+OUTER_DISK = 256 * MIB
 
 
 class Run:
@@ -88,14 +36,30 @@ class Run:
 
     def __init__(self, guardian: Channel, talk: Channel, answers: dict[str, Channel]):
         self.guardian, self.talk, self.answers = guardian, talk, answers
+        self.told: dict = {}
 
     def ended(self) -> dict:
-        """Return how the learner's process ended: ``{"signal": n}`` or ``{"code": n}``; empty if nobody knows."""
+        """Return how the learner's process ended: ``{"signal": n}`` or ``{"code": n}``; empty if nobody knows.
+
+        Where the guardian had to end the whole run, ``memory`` or ``processes`` says how much there was of it.
+        """
+        if not self.told:
+            self._listen(2.0)
+        return {**self.told, **self.too_much()}
+
+    def too_much(self) -> dict:
+        """Return why the guardian ended all processes of this run; empty where it did not."""
+        while self._listen(0.05):
+            continue
+        return {key: self.told[key] for key in ("memory", "processes") if key in self.told}
+
+    def _listen(self, timeout: float) -> bool:
         try:
-            message = self.guardian.receive(timeout=2.0)
+            message = self.guardian.receive(timeout)
         except WireError:
-            return {}
-        return message if isinstance(message, dict) else {}
+            return False
+        self.told |= message if isinstance(message, dict) else {}
+        return True
 
     def stop(self) -> None:
         """Kill the learner's process, not the copies that answer calls."""
@@ -123,23 +87,44 @@ class Sandbox:
         Modules to import once instead of in each child.
     limits : Limits
         What one submission may use.
+    private : iterable of Path
+        Folders that learners' code must not be able to read.
+    unsafe : bool
+        Go on where a necessary wall does not stand.
+
+    Raises
+    ------
+    Unwalled
+        A necessary wall does not stand, before anything was run.
     """
 
-    def __init__(self, preload: Iterable[str] = (), limits: Limits | None = None):
+    def __init__(
+        self,
+        preload: Iterable[str] = (),
+        limits: Limits | None = None,
+        *,
+        private: Iterable[Path] = (),
+        unsafe: bool = False,
+    ):
         if sys.platform != "linux":
             raise CourseError(
                 "grading runs learners' code behind walls that only Linux has; use Linux or a container"
             )
         self.limits = limits or Limits()
-        self.preload = tuple(preload)
+        self.preload, self.private, self.unsafe = tuple(preload), tuple(private), unsafe
         self.start()
+        if not unsafe:
+            try:
+                self.standing.require()
+            except CourseError:
+                self.close()
+                raise
 
     def start(self) -> None:
-        self.nested = self.filtered = False
-        outer = bubblewrap(_packages())
-        self.bubblewrap = bool(outer)
-        self.uid = outer.uid if outer else None
+        """Start the interpreter and hear which walls it could raise; `wait_until_warm` waits for the rest."""
+        outer = bubblewrap(packages(), OUTER_DISK)
         self.scratch = SCRATCH if outer else tempfile.mkdtemp(prefix="autograder-")
+        self.uid = outer.uid if outer else self._nobody()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             os.set_inheritable(theirs.fileno(), True)
@@ -149,12 +134,15 @@ class Sandbox:
                 "preload": self.preload,
                 "limits": asdict(self.limits),
                 "scratch": self.scratch,
+                "outer_disk": OUTER_DISK,
+                "readable": [*SYSTEM, *LINKER, *interpreter(packages())],
+                "bubblewrap": bool(outer),
                 "fonts": _font_lists(),
                 "uid": self.uid,
             }
             self.process = subprocess.Popen(
-                [*(outer.command if outer else ()), sys.executable, "-I", "-c", _START, json.dumps(settings)],
-                env=_environment(),
+                [*outer.command, sys.executable, "-I", "-c", _START, json.dumps(settings)],
+                env=_environment(self.scratch),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -162,23 +150,59 @@ class Sandbox:
             )
         self.control = ours
         self.owner = os.getpid()
+        self.standing = self._standing(outer.why)
+
+    def _nobody(self) -> int | None:
+        """Without bubblewrap, the user that root's learners run as, where that user can find Python and scratch."""
+        if os.getuid() != 0:
+            return None
+        os.chown(self.scratch, NOBODY, NOBODY)
+        if may_be_nobody((*packages(), self.scratch)):
+            return NOBODY
+        os.chown(self.scratch, 0, 0)
+        return None
+
+    def _standing(self, why_no_bubblewrap: str) -> Walls:
+        told = json.loads(self._heard(timeout=60.0))
+        return Walls(
+            bubblewrap=not why_no_bubblewrap,
+            namespaces=told.get("namespaces", False),
+            nested=told["nested"],
+            landlock=told["landlock"],
+            filtered=told["filtered"],
+            nobody=self.uid is not None,
+            exposed=tuple(exposed(self.private)),
+            troubles=tuple(filter(None, (why_no_bubblewrap, *told["troubles"]))),
+        )
+
+    def _heard(self, timeout: float) -> bytes:
+        """The warm interpreter's next message."""
+        self.control.settimeout(timeout)
+        try:
+            told = self.control.recv(65536)
+        except OSError:
+            told = b""
+        self.control.settimeout(None)
+        if not told:
+            self.close()
+            raise CourseError(
+                "the sandbox's interpreter did not start; what it said on standard error is above. "
+                f"It runs {sys.executable} with {', '.join(_import_paths())} on its path."
+            )
+        return told
 
     @property
     def walls(self) -> str:
-        """Which walls stand, in words, for the report. Known once the interpreter is warm."""
-        standing = ["bubblewrap, no network, no files but the interpreter's"] if self.bubblewrap else []
-        standing += ["a user without rights"] if self.uid else []
-        standing += [f"own {'namespaces' if self.nested else 'processes'} for each submission"]
-        standing += ["a filter on system calls"] if self.filtered else []
-        return ", ".join(
-            [*standing, f"{self.limits.memory // MIB} MB", f"{self.limits.cpu} s of processor time"]
-        )
+        """Which walls stand, in words, for the report."""
+        return self.standing.in_words(self.limits)
 
     def run(self, job: dict, exercises: Iterable[str]) -> Run:
         """Start a child on `job`; raise `Gone` if the warm interpreter has died."""
         names = list(exercises)
         pairs = [socket.socketpair() for _ in range(2 + len(names))]
-        ours = [Channel(mine, self.limits.message) for mine, _ in pairs]
+        longest = [self.limits.of(name).message for name in names]
+        sizes = [self.limits.message, self.limits.message, *longest]
+        ours = [Channel(mine, size) for (mine, _), size in zip(pairs, sizes, strict=True)]
         try:
             socket.send_fds(self.control, [b"run"], [theirs.fileno() for _, theirs in pairs])
         except OSError as error:
@@ -194,23 +218,12 @@ class Sandbox:
 
     def wait_until_warm(self, timeout: float = 120.0) -> None:
         """Return when the interpreter has imported everything; raise `CourseError` where it could not start."""
-        self.control.settimeout(timeout)
-        try:
-            told = self.control.recv(64)
-        except OSError:
-            told = b""
-        self.control.settimeout(None)
-        self.nested, self.filtered = b"nested" in told, b"filtered" in told
-        if not told.startswith(b"warm"):
-            raise CourseError(
-                "the sandbox's interpreter did not start; what it said on standard error is above. "
-                f"It runs {sys.executable} with {', '.join(_import_paths())} on its path."
-            )
+        self._heard(timeout)
 
     def another(self) -> Sandbox:
         """A new warm interpreter in place of one that has died; for the worker that noticed."""
         self.close()
-        return Sandbox(self.preload, self.limits)
+        return Sandbox(self.preload, self.limits, private=self.private, unsafe=self.unsafe)
 
     def close(self) -> None:
         """End the warm interpreter and all its children."""
@@ -222,7 +235,7 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        if not self.bubblewrap:
+        if self.scratch != SCRATCH:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
     def __enter__(self) -> Sandbox:
@@ -242,15 +255,8 @@ main(settings)
 """
 
 
-def _packages() -> tuple[str, ...]:
-    """The two packages of ours that the untrusted side may read."""
-    import dlcv
-
-    return str(Path(dlcv.__file__).resolve().parent), str(Path(__file__).resolve().parent)
-
-
 def _import_paths() -> list[str]:
-    return list(dict.fromkeys(str(Path(package).parent) for package in _packages()))
+    return list(dict.fromkeys(str(Path(package).parent) for package in packages()))
 
 
 def _font_lists() -> list[str]:
@@ -261,7 +267,7 @@ def _font_lists() -> list[str]:
     return [str(path) for path in Path(matplotlib.get_cachedir()).glob("fontlist-*.json")]
 
 
-def _environment() -> dict[str, str]:
+def _environment(scratch: str) -> dict[str, str]:
     """A learner's environment: nothing of the grader's, one thread, no screen, no accelerator."""
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -273,4 +279,4 @@ def _environment() -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         "NBGRADER_EXECUTION": "autograde",
     }
-    return {**environment, "HOME": SCRATCH, "TMPDIR": SCRATCH}
+    return {**environment, "HOME": scratch, "TMPDIR": scratch}

@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any
 
 from .magics import plain_python
@@ -34,7 +35,11 @@ class CellTooSlow(BaseException):
 
 
 def run_notebook(
-    job: dict, talk: Channel, answers: dict[str, socket.socket], watches: dict[str, Any]
+    job: dict,
+    talk: Channel,
+    answers: dict[str, socket.socket],
+    watches: dict[str, Any],
+    bind: Callable[[str], int],
 ) -> None:
     """Run the steps of `job` in order, telling `talk` about each.
 
@@ -49,6 +54,8 @@ def run_notebook(
         The socket on which each exercise's calls will come.
     watches : dict
         What the guard looks for in each exercise, prepared before any of the learner's code ran.
+    bind : callable
+        Called in the process that answers an exercise: gives it that exercise's limits, returns its longest message.
     """
     namespace = fresh_namespace()
     talk.send_json({"ready": True})
@@ -57,7 +64,7 @@ def run_notebook(
             name = step["judge"]
             there = name in namespace
             if there:
-                leave_answering_copy(name, namespace[name], answers, watches[name], talk)
+                leave_answering_copy(name, namespace[name], answers, watches[name], talk, bind)
             talk.send_json({"judge": name, "defined": there})
         else:
             talk.send_json({"start": step["cell"]})
@@ -127,7 +134,12 @@ def _described(error: BaseException, filename: str, limit: float) -> dict:
 
 
 def leave_answering_copy(
-    name: str, subject: Any, answers: dict[str, socket.socket], watch: Any, talk: Channel
+    name: str,
+    subject: Any,
+    answers: dict[str, socket.socket],
+    watch: Any,
+    talk: Channel,
+    bind: Callable[[str], int],
 ) -> None:
     """Fork a copy of this process that answers the calls of exercise `name` until it is asked no more."""
     if os.fork():
@@ -136,7 +148,7 @@ def leave_answering_copy(
     status = 1
     try:
         talk.close()
-        channel = Channel(answers.pop(name))
+        channel = Channel(answers.pop(name), bind(name))
         for other in answers.values():
             other.close()
         answer_calls(channel, subject, watch)

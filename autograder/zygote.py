@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import importlib
+import json
 import os
 import select
 import shutil
@@ -24,10 +26,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .landlock import restrict, version
+from .limits import Limits, address_space, confine
 from .meter import Meter, anonymous_memory
-from .sandbox import Limits, address_space, confine
+from .namespaces import (
+    around_each_run,
+    around_everybody,
+    become_nobody,
+    drop_capabilities,
+    own_process_list,
+)
 from .seccomp import refuse_calls
-from .walls import become_nobody, drop_capabilities, own_namespaces, own_process_list
 from .wire import Channel, WireError
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -36,19 +45,17 @@ WATCH_EVERY = 0.1
 
 
 def main(settings: dict) -> None:
-    """Warm up, then fork a guardian for each request until the trusted side hangs up."""
-    if settings["uid"] is not None:
-        become_nobody(settings["uid"])
-    os.chdir(settings["scratch"])
+    """Raise walls, tell which stand, warm up; then fork a guardian for each request until the other side hangs up."""
+    control = socket.socket(fileno=settings["control"])
+    plan = _Plan.of(settings)
+    control.send(json.dumps(plan.walls).encode())
+    os.chdir(plan.scratch)
     bring_fonts(settings["fonts"])
     warm_up(settings["preload"])
-    control = socket.socket(fileno=settings["control"])
-    limits, scratch = Limits(**settings["limits"]), settings["scratch"]
-    warm = Warm(address_space(), anonymous_memory())
-    nested, filtered = _can(own_namespaces, scratch), _can(_filtered)
+    warm = Warm(os.getpid(), address_space(), anonymous_memory())
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
-    control.send(b"warm" + b", nested" * nested + b", filtered" * filtered)
+    control.send(b"warm")
     while True:
         try:
             message, descriptors, _, _ = socket.recv_fds(control, 64, _MOST_DESCRIPTORS)
@@ -58,18 +65,68 @@ def main(settings: dict) -> None:
             break
         if os.fork() == 0:
             control.close()
-            meter = None
-            if nested:
-                own_namespaces(scratch)
+            processes = os.open("/proc", os.O_RDONLY)
+            if plan.nested:
+                around_each_run(plan.scratch, plan.limits.disk)
                 if os.fork():
                     os._exit(0)  # the fork is process 1 behind the inner wall
-                meter = Meter(os.open("/proc", os.O_RDONLY), warm.memory)
+            meter = Meter(processes, warm.process, warm.memory)
+            if plan.nested:
                 own_process_list()
-            _and_leave(guard, descriptors, limits, scratch, warm, meter)
+            _and_leave(guard, descriptors, plan, warm, meter)
         for descriptor in descriptors:
             os.close(descriptor)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     kill_descendants()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What each run may use, and the walls that can be raised around it on this machine."""
+
+    limits: Limits
+    scratch: str
+    readable: list[str]
+    read_only: bool
+    nested: bool
+    walls: dict
+
+    @classmethod
+    def of(cls, settings: dict) -> _Plan:
+        """Raise what stands around everybody, and try what each run can have."""
+        if settings["uid"] is not None:
+            become_nobody(settings["uid"])
+        limits, scratch = Limits.from_dict(settings["limits"]), settings["scratch"]
+        outer, troubles = settings["bubblewrap"], {}
+        if not outer:
+            troubles["namespaces"] = _trouble(around_everybody, scratch, settings["outer_disk"])
+            if not troubles["namespaces"]:
+                around_everybody(scratch, settings["outer_disk"])
+        troubles["nested"] = _trouble(around_each_run, scratch, limits.disk)
+        troubles["filtered"] = _trouble(_filtered)
+        if not outer or troubles["nested"]:
+            troubles["landlock"] = _trouble(restrict, [], [])
+        stands = {wall: not why for wall, why in troubles.items()}
+        return cls(
+            limits,
+            scratch,
+            settings["readable"] if stands.get("landlock") else [],
+            read_only=outer or stands["namespaces"],
+            nested=stands["nested"],
+            walls={
+                **stands,
+                "landlock": version() if stands.get("landlock") else 0,
+                "troubles": [f"{wall}: {why}" for wall, why in troubles.items() if why],
+            },
+        )
+
+    def leave_nothing_else(self, folder: str) -> None:
+        """Let Landlock bind this process, where it is needed."""
+        if self.readable:
+            # Without a namespace /proc shows everybody's.
+            processes = ["/proc"] if self.nested else ["/proc/self", "/proc/cpuinfo", "/proc/meminfo"]
+            memory = ["/dev/shm"] if self.nested else []
+            restrict([*self.readable, *processes, "/dev/urandom"], [folder, *memory, "/dev/null"])
 
 
 def bring_fonts(lists: Iterable[str]) -> None:
@@ -97,26 +154,36 @@ def warm_up(preload: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class Warm:
-    """What the warm interpreter has before any learner's code runs: bytes of addresses and of memory."""
+    """The warm interpreter before any learner's code runs: its process, bytes of addresses and of memory."""
 
+    process: int
     addresses: int
     memory: int
 
 
-def _can(build: Callable, *arguments: Any) -> bool:
-    """Try a wall once, in a process that is thrown away."""
+def _trouble(build: Callable, *arguments: Any) -> str:
+    """Try a wall once, in a process that is thrown away; return why it does not stand, or nothing."""
     child = os.fork()
     if child == 0:
-        _and_leave(build, *arguments)
-    return os.waitpid(child, 0)[1] == 0
+        status = 255
+        try:
+            build(*arguments)
+            status = 0
+        except OSError as error:
+            status = error.errno if error.errno and error.errno < 255 else 255
+        finally:
+            os._exit(status)
+    status = os.waitpid(child, 0)[1]
+    number = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 255
+    return "" if status == 0 else os.strerror(number) if number < 255 else "it failed"
 
 
 def _filtered() -> None:
     if not refuse_calls():
-        raise OSError("no filter here")
+        raise OSError(errno.ENOSYS, "no filter here")
 
 
-def guard(descriptors: list[int], limits: Limits, scratch: str, warm: Warm, meter: Meter | None) -> None:
+def guard(descriptors: list[int], plan: _Plan, warm: Warm, meter: Meter) -> None:
     """Start the learner's process of one run, watch it, and leave nothing of it behind."""
     os.setsid()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -128,31 +195,29 @@ def guard(descriptors: list[int], limits: Limits, scratch: str, warm: Warm, mete
     signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     job = channel.receive(timeout=60.0)
-    folder = tempfile.mkdtemp(dir=scratch)
+    folder = tempfile.mkdtemp(dir=plan.scratch)
     guardian = os.getpid()
     student = os.fork()
     if student == 0:
-        if meter is not None:
-            os.close(meter.proc)
+        os.close(meter.proc)
         own = _Own(talk, others, folder, guardian)
-        _and_leave(_learner, job, own, (trusted, wake, bell), limits, warm, meter is not None)
+        _and_leave(_learner, job, own, (trusted, wake, bell), plan, warm)
     for sock in (talk, *others):
         sock.close()
     try:
-        _watch(channel, wake, student, meter, limits.memory)
+        _watch(channel, wake, student, meter, plan.limits.widest)
     finally:
         kill_descendants()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _watch(channel: Channel, wake: socket.socket, student: int, meter: Meter | None, memory: int) -> None:
+def _watch(channel: Channel, wake: socket.socket, student: int, meter: Meter, limits: Limits) -> None:
     """Report the end of the learner's process; return when the trusted side has no more use for this run."""
     while True:
-        ready, _, _ = select.select([channel.socket, wake], [], [], WATCH_EVERY if meter else None)
-        if meter and meter.exceeds(memory):
-            channel.send_json({"memory": memory}, timeout=5.0)
-            os.kill(-1, signal.SIGKILL)
-            meter = None
+        ready, _, _ = select.select([channel.socket, wake], [], [], WATCH_EVERY)
+        if trouble := meter.trouble(limits):
+            channel.send_json(trouble, timeout=5.0)
+            kill_descendants()
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 wake.recv(4096)
@@ -193,7 +258,7 @@ class _Own:
     guardian: int
 
 
-def _learner(job: dict, own: _Own, not_its: tuple, limits: Limits, warm: Warm, nested: bool) -> None:
+def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> None:
     """Become the learner's process: no descriptor but its own sockets, no environment but its own, limits."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -214,13 +279,21 @@ def _learner(job: dict, own: _Own, not_its: tuple, limits: Limits, warm: Warm, n
     sys.path.insert(0, "")
     answers = dict(zip(job["exercises"], own.answers, strict=True))
     watches = _watches(job["chapter"], job["exercises"])
-    confine(limits, warm.addresses, nested=nested)
+    most = plan.limits.widest
+    confine(plan.limits, warm.addresses, nested=plan.nested, widest=most)
+    plan.leave_nothing_else(own.folder)
     drop_capabilities()
-    refuse_calls()
+    refuse_calls(names_of_files=not plan.read_only)
 
     from .student import run_notebook
 
-    run_notebook(job, Channel(own.talk, limits.message), answers, watches)
+    def bind(name: str) -> int:
+        """Let the process that answers an exercise have what that exercise may; return its longest message."""
+        limits = plan.limits.of(name)
+        confine(limits, warm.addresses, nested=plan.nested)
+        return limits.message
+
+    run_notebook(job, Channel(own.talk, most.message), answers, watches, bind)
 
 
 def _watches(chapter: str, names: list[str]) -> dict:

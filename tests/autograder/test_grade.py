@@ -117,6 +117,7 @@ def test_the_public_form(graded):
         "max_points",
         "exercises",
         "flags",
+        "walls",
     }
     paint = public["exercises"][PAINT]
     assert paint["verdict"] == "slip"
