@@ -1,0 +1,89 @@
+"""Segmentation trials: scores that mean what they say, batches that can be drawn again, a resumed run."""
+
+import pytest
+import torch
+from torch import nn
+
+from dlcv import trials
+from dlcv.data.scenes import CLASSES, VOID
+
+
+@pytest.fixture(autouse=True)
+def few_scenes(monkeypatch):
+    monkeypatch.setenv("DLCV_SCALE", "smoke")
+
+
+def test_the_truth_scores_one():
+    _, labels = trials.unseen_scenes(32)
+    found = trials.score(labels, labels)
+    assert found.mean_iou == found.boundary_iou == 1
+    assert set(found.per_class) == {CLASSES[int(label)] for label in labels.unique() if label != VOID}
+
+
+def test_void_pixels_do_not_count():
+    _, labels = trials.unseen_scenes(32)
+    voided = labels.clone()
+    voided[:, :8] = VOID
+    wrong_there = labels.clone()
+    wrong_there[:, :8] = (wrong_there[:, :8] + 1) % len(CLASSES)
+    assert trials.score(wrong_there, voided).mean_iou == 1
+
+
+def test_unseen_scenes_are_others():
+    assert not torch.equal(trials.training_scenes(32)[0][:8], trials.unseen_scenes(32)[0])
+
+
+def test_the_colour_classifier_counts():
+    images = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0]]).T.reshape(1, 3, 2, 2)
+    labels = torch.tensor([[[2, 2], [3, 5]]])
+    guess = trials.colour_classifier(images, labels)
+    assert guess(images).tolist() == [[[2, 2], [2, 5]]]
+    assert guess(torch.zeros(1, 3, 1, 1)).item() == 2  # a colour that was never seen: the commonest class
+
+
+class Linear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, len(CLASSES), 1)
+
+    def forward(self, images):
+        return self.layer(images)
+
+
+def test_training_lowers_the_loss():
+    torch.manual_seed(0)
+    network = Linear()
+    images, labels = trials.training_scenes(32)
+    before = float(trials.segment_loss(network, images, labels).detach())
+    trials.train_on_scenes(network, steps=30, size=32, lr=0.1, device="cpu", show=False)
+    assert float(trials.segment_loss(network, images, labels).detach()) < before - 0.3
+    assert not network.training
+
+
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
+    def trained(*stages):
+        torch.manual_seed(0)
+        network = Linear()
+        path = tmp_path / f"{len(stages)}.pt"
+        seen = 0
+
+        def loss(model, x, y):
+            nonlocal seen
+            seen += 1
+            if seen in stages:
+                raise KeyboardInterrupt
+            return trials.segment_loss(model, x, y)
+
+        for _ in range(len(stages) + 1):
+            trials.train_on_scenes(
+                network, steps=6, size=32, device="cpu", show=False, loss=loss, checkpoint=path
+            )
+        return network.layer.weight.detach()
+
+    torch.testing.assert_close(trained(4), trained(), rtol=0, atol=0)
+
+
+def test_a_table_has_means_and_spread():
+    row = [trials.Score(0.5, 0.25, {}), trials.Score(0.7, 0.35, {})]
+    assert "| a net | 0.600 ± 0.141 | 0.300 ± 0.071 |" in trials.spread({"a net": row})
+    assert "| one | 0.500 | 0.250 |" in trials.spread({"one": row[:1]})
