@@ -208,6 +208,7 @@ class Exercise:
     limit: float = 5.0
     slips: list[Slip] = field(default_factory=list)
     derivation: Any = None
+    stored: Any = None  # `stored.Results`, where the reference is withheld
     _cases: Callable[[Draw], Iterable[Case]] | None = None
 
     @property
@@ -215,6 +216,17 @@ class Exercise:
         """What the guard looks for while this exercise's answer runs."""
         allowed = tuple(name if "." in name else f"dlcv.{self.chapter}.{name}" for name in self.allowed)
         return watch_for(self.forbidden, loops=self.loops, numpy=self.numpy, allowed=allowed)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what the answer is called with."""
+        if self.stored:
+            return self.stored.parameters
+        subject = self.reference.__init__ if self.kind == "module" else self.reference
+        try:
+            return tuple(name for name in inspect.signature(subject).parameters if name != "self")
+        except (TypeError, ValueError):  # a builtin
+            return ()
 
     def cases(self, function: Callable[[Draw], Iterable[Case]]) -> Callable[[Draw], Iterable[Case]]:
         """Decorate the generator of cases: edge cases first, then `draw.count` random ones."""
@@ -262,11 +274,11 @@ class Exercises(Mapping):
 
     def function(self, name: str, reference: Callable, **options: Any) -> Exercise:
         """Add an exercise of kind *function*: the learner defines `name`, which must equal `reference`."""
-        return self._add(Exercise(name, self.chapter, "function", reference, **options))
+        return self.add(Exercise(name, self.chapter, "function", reference, **options))
 
     def module(self, name: str, reference: type, **options: Any) -> Exercise:
         """Add an exercise of kind *module*: the learner defines an `nn.Module` class, judged by `ModuleCase`s."""
-        return self._add(Exercise(name, self.chapter, "module", reference, **options))
+        return self.add(Exercise(name, self.chapter, "module", reference, **options))
 
     def derivation(
         self, name: str, reference: Callable, *, symbols: Any, milestones: Any, **options: Any
@@ -276,13 +288,12 @@ class Exercises(Mapping):
 
         rules = {key: options.pop(key) for key in ("unknown", "domain") if key in options}
         plan = Derivation(reference, symbols=symbols, milestones=milestones, **rules)
-        exercise = self._add(
-            Exercise(name, self.chapter, "derivation", reference, derivation=plan, **options)
-        )
+        exercise = self.add(Exercise(name, self.chapter, "derivation", reference, derivation=plan, **options))
         exercise.cases(plan.cases)
         return exercise
 
-    def _add(self, exercise: Exercise) -> Exercise:
+    def add(self, exercise: Exercise) -> Exercise:
+        """Add an exercise that is made already."""
         if exercise.name in self._exercises:
             raise ValueError(f"{self.chapter} already has an exercise {exercise.name!r}")
         self._exercises[exercise.name] = exercise

@@ -60,11 +60,14 @@ class Judge:
 
     def __init__(self, exercise: Exercise, seed: str = PUBLISHED_SEED):
         self.exercise, self.seed, self.published = exercise, seed, seed == PUBLISHED_SEED
-        self.cases = exercise.make_cases(seed)
+        if exercise.stored:
+            self.cases, self.requests, self.expected = exercise.stored.of(seed)
+        else:
+            self.cases = exercise.make_cases(seed)
+            self.requests = [self._request(case) for case in self.cases]
+            self.expected = [self._expect(request) for request in self.requests]
         if not self.cases:
             raise EngineError(f"exercise {exercise.name!r} made no cases")
-        self.requests = [self._request(case) for case in self.cases]
-        self.expected = [self._expect(request) for request in self.requests]
         self._slips: dict[str, list[Reply]] = {}
 
     def _request(self, case: Case) -> Request:
@@ -195,10 +198,7 @@ class Judge:
         key = rest.partition(".")[0]
         if kind == "1":
             return key
-        subject = (
-            self.exercise.reference.__init__ if self.exercise.kind == "module" else self.exercise.reference
-        )
-        names = list(inspect.signature(subject).parameters)
+        names = self.exercise.parameters
         return names[int(key)] if key.isdigit() and int(key) < len(names) else "an argument"
 
     def _explain(self, verdict: Verdict, replies: list, differences: list[Difference | None]) -> Verdict:
@@ -388,15 +388,10 @@ def _call_in_words(exercise: Exercise, case: Case, with_values: bool = False) ->
 
 def _parameters(exercise: Exercise, case: Case) -> list[str]:
     """Names of what a case's arguments are for: the answer's own, or those of the chapter's probe that uses it."""
-    module = case.probe.partition(":")[0]
-    if module.startswith("dlcv.checking."):
-        subject, first = exercise.reference, 0
-        if exercise.kind == "module":
-            subject, first = exercise.reference.__init__, 1
-    else:
-        subject, first = find(case.probe), 1
+    if case.probe.startswith("dlcv.checking."):
+        return list(exercise.parameters)
     try:
-        return list(inspect.signature(subject).parameters)[first:]
+        return list(inspect.signature(find(case.probe)).parameters)[1:]
     except (TypeError, ValueError):
         return []
 

@@ -41,8 +41,18 @@ class Unsupported:
 def pack(value: Any) -> bytes:
     """Return `value` as one message. What cannot cross becomes `Unsupported`; this never fails on a value."""
     tensors: dict[str, torch.Tensor] = {}
-    tree = json.dumps(_encode(value, tensors, depth=0), allow_nan=False).encode()
+    tree = json.dumps(to_tree(value, tensors), allow_nan=False).encode()
     return len(tree).to_bytes(_HEADER, "little") + tree + safetensors.torch.save(tensors)
+
+
+def to_tree(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return `value` as a JSON tree, and add the tensors in it to `tensors`."""
+    return _encode(value, tensors, depth=0)
+
+
+def from_tree(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return the value of a tree of `to_tree` that is one of ours; what a stranger sent goes through `unpack`."""
+    return _Decoder(tensors).decode(tree, depth=0)
 
 
 def unpack(message: bytes) -> Any:
@@ -55,7 +65,7 @@ def unpack(message: bytes) -> Any:
         tensors = safetensors.torch.load(bytes(message[_HEADER + size :]))
         if any(tensor.dtype not in _DTYPES for tensor in tensors.values()):
             raise BadMessage("a tensor of a type that no answer has")
-        return _Decoder(tensors).decode(tree, depth=0)
+        return from_tree(tree, tensors)
     except BadMessage:
         raise
     except Exception as error:  # whatever a stranger's bytes raise, they are at fault
