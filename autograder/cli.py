@@ -306,6 +306,53 @@ def demo(keep: bool, unsafe: bool) -> None:
         run(keep=keep, unsafe=unsafe)
 
 
+@main.command()
+@assignment_option
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["canvas", "moodle", "csv"]),
+    default="csv",
+    show_default=True,
+    help="What Canvas imports, what Moodle imports, or one row a student with a column for each exercise.",
+)
+@roster_option
+@click.option("--column", help="Canvas: the assignment's column there, for instance 'Upsampling (4711)'.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="The file to write; - prints it. Default: export/<assignment>-<format>.csv in the course folder.",
+)
+@json_option
+@course_option
+@click.pass_context
+def export(
+    context: click.Context,
+    assignment: str,
+    kind: str,
+    roster: Path | None,
+    column: str | None,
+    output: Path | None,
+    as_json: bool,
+    folder: Path | None,
+) -> None:
+    """Write grades for Canvas, for Moodle or for a spreadsheet.
+
+    They come from the gradebook as it is now: points and comments from formgrader count, and what lateness costs is
+    taken off. The roster says under which number another system knows a student; who has none there is named and left
+    out.
+
+    Exit code 1: something about the file is worth knowing before you import it, and was said.
+    """
+    with plain_errors():
+        from .paperwork import export as run
+
+        course = Course.open(folder)
+        name = course.chapter(assignment).folder
+        done = run(course, name, kind, roster, column=column, output=output, as_json=as_json)
+    context.exit(1 if done.remarks else 0)
+
+
 # shared by the commands
 
 

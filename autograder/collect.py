@@ -22,13 +22,13 @@ from .course import Course, CourseError
 from .late import Deadlines, handed_in
 from .lms import Claim, original_name
 from .release import Release, read_release, release_path
-from .roster import Roster
+from .roster import Person, Roster
 from .sources import Found, Unreadable, is_junk, opened
 from .submission import read_cells
 from .whose import STAMP, Students, claims
 from .writing import write
 
-__all__ = ["Collected", "Row", "collect"]
+__all__ = ["Collected", "Row", "collect", "collected_people"]
 
 # What became of a file. The first two are in `submitted` now.
 TAKEN, UNCHANGED = "collected", "unchanged"
@@ -298,7 +298,7 @@ class _Run:
         """Keep a notebook that was not taken, or not any more: once, whatever it was called."""
         folder = self.memory.path.with_suffix("") / student
         digest = hashlib.sha256(content).hexdigest()[:8]
-        name = re.sub(r"[^\w.() -]", "_", name)[-100:]
+        name = re.sub(r"[^\w.() -]", "_", name).encode()[-100:].decode(errors="ignore")
         if not any(folder.glob(f"{digest} *")):
             write(folder / f"{digest} {name}", content)
 
@@ -348,6 +348,16 @@ class _Memory:
         if self.students:
             data = {"version": VERSION, "students": dict(sorted(self.students.items()))}
             write(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def collected_people(course: Course, assignment: str) -> list[Person]:
+    """Whoever has been collected, with the number that the platform gave: the next best thing to a roster."""
+    kinds = {"Canvas": "canvas", "Moodle": "moodle", "Gradescope": "number"}
+    return [
+        Person(student, name=about["name"], **{kinds[about["platform"]]: about["id"]})
+        for student, about in _Memory(course, assignment).students.items()
+        if about["platform"] in kinds
+    ]
 
 
 def known_cells(content: bytes, release: Release) -> float | None:

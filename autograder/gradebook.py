@@ -40,6 +40,14 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class HandedIn:
+    """When something was handed in, in UTC without saying so, and what that costs in points."""
+
+    timestamp: datetime | None = None
+    penalty: float = 0.0
+
+
+@dataclass(frozen=True)
 class Entries:
     """What an autograded notebook tells the gradebook: the score of each graded cell, None where a human must give
     it, and whether each answer cell was touched at all."""
@@ -225,6 +233,26 @@ class Book:
         usual = submission.assignment.duedate
         extended = usual is not None and late is not None and late.extended
         submission.extension = _utc(datetime.fromisoformat(late.due)) - usual if extended else None
+
+    def submissions(self, assignment: str) -> dict[str, HandedIn]:
+        """When each student handed in, and what lateness costs them."""
+        from sqlalchemy import select
+
+        api = self.api
+        submitted, notebook = api.SubmittedAssignment, api.SubmittedNotebook
+        query = (
+            select(submitted.student_id, submitted.timestamp, notebook.late_submission_penalty)
+            .join(notebook, notebook.assignment_id == submitted.id)
+            .join(api.Assignment, api.Assignment.id == submitted.assignment_id)
+            .where(api.Assignment.name == assignment)
+        )
+
+        def transaction() -> dict[str, HandedIn]:
+            rows = self.db.execute(query).all()
+            self.db.rollback()
+            return {student: HandedIn(time, penalty or 0.0) for student, time, penalty in rows}
+
+        return self._patiently("read", transaction)
 
     def _submission(self, student: str, assignment: str) -> tuple[Any, Any]:
         """Return the submission and its notebook, made where they are missing and committed by nobody yet."""

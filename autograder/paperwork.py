@@ -14,10 +14,15 @@ from rich.table import Table
 from .collect import IGNORED, TAKEN, UNCHANGED, Collected, Row
 from .collect import collect as collect_files
 from .course import Course
+from .export import Export
+from .export import export as make_export
 from .roster import Roster
 from .terminal import named_bar
+from .writing import write
 
-__all__ = ["collect", "roster_of"]
+__all__ = ["collect", "export"]
+
+MOST_NAMED = 12
 
 
 def roster_of(course: Course, path: Path | None) -> Roster | None:
@@ -65,6 +70,42 @@ def _afterwards(done: Collected) -> Iterator[str]:
     if done.late_by_what:
         yield f"nobody knows how late {', '.join(sorted(done.late_by_what))}: grading takes nothing off"
         yield f"unless you write the time into submitted/<student>/{done.assignment}/timestamp.txt"
+
+
+def export(
+    course: Course,
+    assignment: str,
+    kind: str,
+    roster: Path | None,
+    *,
+    column: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> Export:
+    """Export and tell: where the file is, and what the instructor should know; ``-`` prints the file itself."""
+    made = make_export(course, assignment, kind, roster_of(course, roster), column=column)
+    name = assignment if kind == "csv" else f"{assignment}-{kind}"
+    path = output or course.folder / "export" / f"{name}.csv"
+    encoding = "utf-8-sig" if kind == "csv" else "utf-8"  # spreadsheets want the mark, importers do not
+    if str(path) == "-":
+        click.echo(made.text, nl=False)
+    else:
+        write(path, made.text.encode(encoding))
+    if as_json:
+        remarks = [{"about": words, "students": students} for words, students in made.remarks]
+        about = {"assignment": assignment, "format": kind, "file": str(path), "grades": made.graded}
+        click.echo(json.dumps({**about, "remarks": remarks}, indent=1), err=str(path) == "-")
+        return made
+    for words, students in made.remarks:
+        click.echo(f"{words}: {_some(students)}" if students else words, err=True)
+    if str(path) != "-":
+        click.echo(f"{made.graded} grades in {path}")
+    return made
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more (--json names all)" if more > 0 else "")
 
 
 def table_of(rows: Sequence[Row]) -> Table:

@@ -104,11 +104,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Roster:
-    """Everybody on the list, and the columns that the file had."""
+    """Everybody on the list, the columns that the file had, and Canvas' row of points possible where there is one."""
 
     kind: str
     columns: tuple[str, ...]
     people: tuple[Person, ...]
+    points_possible: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Roster:
@@ -122,9 +123,10 @@ class Roster:
             raise CourseError(
                 f"{path} has the columns {', '.join(columns)}; wanted is one of these, {wanted}"
             )
-        people = []
+        people, possible = [], {}
         for line, row in rows:
-            if kind == "canvas" and not row["ID"]:  # points possible, and who posts manually
+            if kind == "canvas" and not row["ID"]:  # points possible, and what is posted manually
+                possible = row if "Points Possible" in row[columns[0]] else possible
                 continue
             try:
                 people.append(_person(kind, row))
@@ -141,7 +143,7 @@ class Roster:
             )
             if twice:
                 raise CourseError(f"{path} has {key} {', '.join(twice[:5])} more than once")
-        return cls(kind, columns, tuple(people))
+        return cls(kind, columns, tuple(people), possible)
 
     def by_id(self, kind: str, value: str) -> Person | None:
         """The one person whose `kind` (student, canvas, moodle, ...) is `value`, capitals or not."""
@@ -178,8 +180,9 @@ def is_student_id(text: str) -> bool:
     >>> [is_student_id(text) for text in ("ada", "ada@example.org", "../ada", ".ada", "")]
     [True, True, False, False, False]
     """
+    fits = len(text.encode(errors="replace")) <= 128 and text == text.strip()
     printable = all(unicodedata.category(letter)[0] not in "C" for letter in text)
-    return bool(re.fullmatch(r"[^./\\][^/\\]{0,127}", text)) and printable and text == text.strip()
+    return fits and printable and bool(re.fullmatch(r"[^./\\][^/\\]*", text))
 
 
 def _person(kind: str, row: Mapping[str, str]) -> Person:
