@@ -223,6 +223,11 @@ unsafe_option = click.option(
 @click.option("--again", "--force", "again", is_flag=True, help="Grade also what has not changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a submission, one a line.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Submissions at the same time. Default: one a core.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Let a Dask cluster's workers do it: its scheduler's address (tcp://host:8786) or scheduler file.",
+)
 @click.option("--wait", is_flag=True, help="Wait while another grader is at work on this course.")
 @unsafe_option
 @course_option
@@ -233,6 +238,7 @@ def grade(
     again: bool,
     as_json: bool,
     jobs: int | None,
+    cluster: str | None,
     wait: bool,
     unsafe: bool,
     folder: Path | None,
@@ -248,6 +254,10 @@ def grade(
 
     Learners' code runs behind walls; where this machine cannot raise them, nothing is graded.
     """
+    if jobs and cluster is not None:
+        raise click.UsageError(
+            "--jobs is for this machine; a cluster does as many at a time as it has workers"
+        )
     with plain_errors():
         from .commands import grade as run
 
@@ -258,6 +268,7 @@ def grade(
             exercises=exercises or None,
             again=again,
             jobs=jobs,
+            cluster=cluster,
             wait=wait,
             unsafe=unsafe,
             as_json=as_json,

@@ -23,7 +23,7 @@ from .grader import Graded, Plan, not_graded
 from .local import ThisMachine
 from .lock import only_grader
 from .record import Result, read_record, record_path
-from .release import read_release, release_path
+from .release import Release, read_release, release_path
 from .sandbox import Limits
 from .writing import CannotWrite, check_folders, remove_drafts, write
 
@@ -48,6 +48,7 @@ def grade(
     limits: Limits | None = None,
     wait: bool = False,
     unsafe: bool = False,
+    cluster: str | None = None,
 ) -> list[Result]:
     """Grade submissions and write autograded notebooks, gradebook, records and feedback pages.
 
@@ -75,6 +76,8 @@ def grade(
         Wait while another grader is at work on this course instead of raising `CourseError`.
     unsafe : bool
         Run learners' code although a necessary wall around it is missing on this machine.
+    cluster : str, optional
+        Address of a Dask scheduler whose workers do the work; this machine's cores by default.
 
     Returns
     -------
@@ -102,8 +105,8 @@ def grade(
         # Something is sure to be run, so the interpreter may get warm meanwhile.
         early = again or not all(record_path(course, assignment, student).is_file() for student in chosen)
         with (
-            ThisMachine(
-                release, limits, jobs or cores(), early=early, private=private, unsafe=unsafe
+            _place(
+                cluster, release, limits, jobs or cores(), early=early, private=private, unsafe=unsafe
             ) as place,
             Book(course.db_url, course.name) as book,
         ):
@@ -121,6 +124,15 @@ def grade(
                 graded = not_graded(plan, job, outcome.why) if isinstance(outcome, Failed) else outcome
                 told(_kept_safe(course, book, graded, told))
     return sorted(told.results, key=lambda result: result.student)
+
+
+def _place(address: str | None, release: Release, limits: Limits, workers: int, **options: Any) -> Any:
+    """Where the work is done: on this machine, or by the workers of the cluster at `address`."""
+    if address is None:
+        return ThisMachine(release, limits, workers, **options)
+    from .cluster import Cluster
+
+    return Cluster(address, private=options["private"], unsafe=options["unsafe"])
 
 
 class _Told:
