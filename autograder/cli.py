@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
 
+from .clock import moment
 from .course import Chapter, Course, CourseError
 
 __all__ = ["main"]
@@ -119,29 +120,49 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the zips go. Default: dist/ in the repository.",
 )
+@click.option(
+    "--withhold", is_flag=True, help="Leave the answers of chapters that are not due yet out of the wheel."
+)
+@click.option(
+    "--now", metavar="TIME", help="For --withhold: take this for the current time, as 2026-10-01T23:59."
+)
 @json_option
 @course_option
-def release(chapters: tuple[str, ...], output: Path | None, as_json: bool, folder: Path | None) -> None:
+def release(
+    chapters: tuple[str, ...],
+    output: Path | None,
+    withhold: bool,
+    now: str | None,
+    as_json: bool,
+    folder: Path | None,
+) -> None:
     """Pack what learners get: a zip for each CHAPTER.
 
     CHAPTER is a chapter's name, folder or number; none means all. A zip holds the notebook, the wheel of dlcv, the
     data that course.toml lists, the licences and START-HERE.md. The same notebook goes to release/ in the course
     folder, where `grade` and nbgrader look for what was handed out. The same course gives the same bytes, so a zip
     that was deleted can be made again.
+
+    With --withhold, the wheel lacks references and known mistakes of all chapters whose due date in course.toml is
+    still to come. Checks there compare with stored results instead; everything else works as before.
     """
     with plain_errors():
-        from .packing import pack
+        from .paperwork import release as run
 
         course, chosen = opened(folder, chapters)
-        made = []
-        for packed in pack(course, chosen, output or course.root / "dist"):
-            made.append(packed)
-            if not as_json:
-                click.echo(f"{shown(course, packed.path)}  {packed.size / 1024:,.0f} KB")
-        if as_json:
-            click.echo(json.dumps({"released": [packed.to_dict() for packed in made]}, indent=1))
-        else:
-            click.echo(f"each with {made[0].wheel}")
+        if now and not withhold:
+            raise click.UsageError("--now says which answers to withhold; it goes with --withhold")
+        time = _time(now, course) if withhold else None
+        run(course, chosen, output or course.root / "dist", time, as_json=as_json)
+
+
+def _time(text: str | None, course: Course) -> datetime:
+    if text is None:
+        return datetime.now(course.timezone)
+    try:
+        return moment(text, course.timezone)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--now") from None
 
 
 # taking in

@@ -21,9 +21,10 @@ import jinja2
 from .build import Built, build, text_of
 from .course import Chapter, Course, CourseError
 from .wheel import EPOCH, LICENCES, build_wheel
+from .withhold import withhold
 from .writing import write
 
-__all__ = ["Packed", "pack"]
+__all__ = ["Packed", "not_due", "pack"]
 
 # What stands in a source notebook and never in one for learners.
 MARKERS = (b"BEGIN SOLUTION", b"BEGIN HIDDEN TESTS", b"BEGIN MARK SCHEME", b"check.grade(")
@@ -54,8 +55,28 @@ class Packed:
         }
 
 
-def pack(course: Course, chapters: Sequence[Chapter], output: Path) -> Iterator[Packed]:
+def not_due(course: Course, now: datetime) -> tuple[Chapter, ...]:
+    """The chapters whose answers are still being worked on at `now`; one without a due date is never among them."""
+    if not any(chapter.due for chapter in course.chapters):
+        raise CourseError(
+            f"{course.root / 'course.toml'} has no due date, so nothing can be withheld until one"
+        )
+    return tuple(chapter for chapter in course.chapters if chapter.due and chapter.due > now)
+
+
+def pack(
+    course: Course, chapters: Sequence[Chapter], output: Path, withheld: Sequence[Chapter] = ()
+) -> Iterator[Packed]:
     """Write the zip of each chapter to `output` and its notebook to the course's `release` folder.
+
+    Parameters
+    ----------
+    chapters : sequence of Chapter
+        What to pack.
+    output : Path
+        The folder for the zips.
+    withheld : sequence of Chapter, optional
+        Chapters whose references and slips the wheel is to lack.
 
     Yields
     ------
@@ -69,9 +90,23 @@ def pack(course: Course, chapters: Sequence[Chapter], output: Path) -> Iterator[
     """
     ready = [_built(course, chapter) for chapter in chapters]
     with tempfile.TemporaryDirectory() as folder:
-        wheel = build_wheel(course, course.root / "dlcv", Path(folder))
+        package = course.root / "dlcv"
+        if withheld:
+            package = _without_answers(course, withheld, Path(folder) / "dlcv")
+        wheel = build_wheel(course, package, Path(folder))
         for built in ready:
-            yield _pack_one(course, built, wheel, output, ())
+            yield _pack_one(course, built, wheel, output, tuple(withheld))
+
+
+def _without_answers(course: Course, withheld: Sequence[Chapter], target: Path) -> Path:
+    """A copy of the package that lacks the answers of some chapters.
+
+    Only these and later chapters can need what is missing, so their notebooks' pictures go with it.
+    """
+    first = min(chapter.number for chapter in withheld)
+    later = [build(course, chapter).student for chapter in course.chapters if chapter.number >= first]
+    withhold(course.root / "dlcv", target, [chapter.name for chapter in withheld], later)
+    return target
 
 
 def _built(course: Course, chapter: Chapter) -> Built:

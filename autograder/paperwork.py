@@ -1,9 +1,10 @@
-"""What `collect` and `export` do around their work: find the roster, show progress, print a table or JSON."""
+"""What instructors' commands do around their work: find the roster, show progress, print a table or JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,14 +14,15 @@ from rich.table import Table
 
 from .collect import IGNORED, TAKEN, UNCHANGED, Collected, Row
 from .collect import collect as collect_files
-from .course import Course
+from .course import Chapter, Course
 from .export import Export
 from .export import export as make_export
+from .packing import Packed, in_words, not_due, pack
 from .roster import Roster
 from .terminal import named_bar
 from .writing import write
 
-__all__ = ["collect", "export"]
+__all__ = ["collect", "export", "release"]
 
 MOST_NAMED = 12
 
@@ -32,6 +34,30 @@ def roster_of(course: Course, path: Path | None) -> Roster | None:
         if not path.is_file():
             return None
     return Roster.read(path)
+
+
+def release(
+    course: Course, chapters: Sequence[Chapter], output: Path, now: datetime | None, *, as_json: bool
+) -> list[Packed]:
+    """Pack and tell: one JSON object, or a line for each zip; with `now`, answers not due then are withheld."""
+    withheld = not_due(course, now) if now else ()
+    made = []
+    for packed in pack(course, chapters, output, withheld):
+        made.append(packed)
+        if not as_json:
+            click.echo(f"{packed.path}  {packed.size / 1024:,.0f} KB")
+    if as_json:
+        click.echo(json.dumps({"released": [packed.to_dict() for packed in made]}, indent=1))
+        return made
+    click.echo(f"each with {made[0].wheel}")
+    if now:
+        click.echo(
+            f"withheld in it: {', '.join(f'{chapter} until {in_words(chapter.due)}' for chapter in withheld) or '-'}"
+        )
+        always = [str(chapter) for chapter in course.chapters if chapter.due is None]
+        if always:
+            click.echo(f"with those of {', '.join(always)}, which have no due date")
+    return made
 
 
 def collect(

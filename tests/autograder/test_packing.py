@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import re
@@ -19,9 +21,10 @@ from autograder import packing
 from autograder.cli import main
 from autograder.clock import moment, zone
 from autograder.course import Course, CourseError
-from autograder.packing import members, pack, refuse_secrets, start_here
+from autograder.packing import members, not_due, pack, refuse_secrets, start_here
 from autograder.sample_class import right_answers
 from autograder.wheel import build_wheel, files_below
+from dlcv.checking import load_exercises
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "01_transposed_convolution"
@@ -257,3 +260,105 @@ def test_two_different_notebooks_are_not_handed_out(own_root):
     notebook.write_text(notebook.read_text().replace("flavours", "flavors"))
     with pytest.raises(CourseError, match="run: autograder build 00_orientation"):
         release_of(own_root)
+
+
+# before chapters are due
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory) -> Course:
+    """Chapters 03 and 04 of this repository; 03 is due on the first of October, 04 on the first of November."""
+    root = tmp_path_factory.mktemp("dated")
+    for name in ("dlcv", "solutions", "notebooks", "pyproject.toml", "LICENSE", "LICENSE-text"):
+        (root / name).symlink_to(ROOT / name)
+    rows = (ROOT / "course.toml").read_text().split("[[chapters]]")
+    dates = {"3": "2026-10-01T23:59:00", "4": "2026-11-01T23:59:00"}
+    parts = [
+        f"[[chapters]]{row}due = {dates[row.split()[2]]}\n" for row in rows[1:] if row.split()[2] in dates
+    ]
+    (root / "course.toml").write_text(f'title = "Trial"\ntimezone = "Europe/Berlin"\n{"".join(parts)}')
+    return Course(root, root / "course")
+
+
+@pytest.fixture(scope="module")
+def withheld(dated):
+    """Chapter 03 as it goes out in the middle of October, and the files of its wheel."""
+    not_yet = not_due(dated, moment("2026-10-15", dated.timezone))
+    (packed,) = pack(dated, [dated.chapter("3")], dated.root / "dist", not_yet)
+    files = dict(members({packed.path.name: packed.path.read_bytes()}))
+    return packed, {name.split(".whl/")[1]: content for name, content in files.items() if ".whl/" in name}
+
+
+@pytest.mark.parametrize(
+    ("now", "names"),
+    [("2026-10-01T23:58", ["03_dilated_convolution", "04_roi_align"]), ("2026-10-01T23:59", ["04_roi_align"]),
+     ("2026-11-01T22:58Z", ["04_roi_align"]), ("2026-11-01T22:59Z", [])],
+)  # fmt: skip
+def test_an_answer_is_withheld_until_it_is_due(dated, now, names):
+    assert [str(chapter) for chapter in not_due(dated, moment(now, dated.timezone))] == names
+
+
+def test_without_due_dates_there_is_nothing_to_go_by():
+    with pytest.raises(CourseError, match=r"course.toml has no due date"):
+        not_due(Course.open(root=ROOT), moment("2026-10-15", zone("UTC")))
+
+
+def test_the_wheel_lacks_the_answers_of_later_chapters_only(dated, withheld):
+    packed, inside = withheld
+    assert [str(chapter) for chapter in packed.withheld] == ["04_roi_align"]
+    answers = "\n".join(
+        inspect.getsource(exercise.reference) for exercise in load_exercises("roi_align").values()
+    )
+    assigned = [node for node in ast.walk(ast.parse(answers)) if isinstance(node, (ast.Assign, ast.Return))]
+    steps = {step for node in assigned if len(step := ast.get_source_segment(answers, node)) > 40}
+    assert len(steps) > 20
+    text = inside["dlcv/roi_align/reference.py"].decode() + inside["dlcv/roi_align/exercises.py"].decode()
+    assert not [step for step in steps if step in text]
+    assert "slip_of(" not in text and ".slip(" not in text
+    for name in ("dlcv/dilated_convolution/reference.py", "dlcv/dilated_convolution/exercises.py"):
+        assert inside[name] == (ROOT / name).read_bytes()
+    assert "leaves out the course's own programs for 04_roi_align." in start_here(
+        dated, packing.build(dated, dated.chapter("3")), packed.wheel, [], packed.withheld
+    )
+
+
+def test_a_right_answer_is_right_where_answers_are_withheld(dated, withheld, tmp_path):
+    for name, content in withheld[1].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    source = packing.build(dated, dated.chapter("4")).source
+    (tmp_path / "answer.py").write_text("import torch\n" + right_answers(source)["bilinear_sample"])
+    code = (
+        "import dlcv; from dlcv.roi_align.exercises import check; from answer import bilinear_sample\n"
+        "print(dlcv.__file__, float(check('bilinear_sample', bilinear_sample)),\n"
+        "      float(check('bilinear_sample', lambda *args: args[0].sum())))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    where, right, wrong = done.stdout.split()[-3:]
+    assert Path(where).is_relative_to(tmp_path)
+    assert float(right) > 0 and float(wrong) == 0
+
+
+def test_the_same_moment_gives_the_same_bytes(dated, withheld, tmp_path):
+    packed, _ = withheld
+    again = next(pack(dated, [dated.chapter("3")], tmp_path, packed.withheld))
+    assert again.sha256 == packed.sha256
+
+
+def test_withholding_as_it_is_typed(dated, monkeypatch, tmp_path):
+    monkeypatch.chdir(dated.root)
+    done = run("3", "--output", str(tmp_path), "--withhold", "--now", "2026-12-01")
+    assert done.exit_code == 0 and "without" not in done.output
+    done = run("3", "--output", str(tmp_path), "--withhold", "--now", "2026-10-15", "--json")
+    (row,) = json.loads(done.output)["released"]
+    assert row["withheld"] == ["04_roi_align"] and row["due"] == "2026-10-01T23:59:00+02:00"
+    done = run("3", "--output", str(tmp_path), "--withhold", "--now", "soon")
+    assert done.exit_code == 2 and "--now: 'soon' is no point in time" in done.output
+    assert run("3", "--now", "2026-10-15").exit_code == 2
