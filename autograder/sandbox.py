@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 from .bubblewrap import NOBODY, SCRATCH, bubblewrap, may_be_nobody
 from .course import CourseError
 from .limits import MIB, Limits
+from .scratch import new_scratch, remove_left_scratch
 from .shown import LINKER, SYSTEM, exposed, interpreter, packages
 from .walls import Walls
 from .wire import Channel, Gone, WireError
@@ -122,8 +122,10 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the interpreter and hear which walls it could raise; `wait_until_warm` waits for the rest."""
+        self.warm = False
         outer = bubblewrap(packages(), OUTER_DISK)
-        self.scratch = SCRATCH if outer else tempfile.mkdtemp(prefix="autograder-")
+        remove_left_scratch()
+        self.scratch = SCRATCH if outer else new_scratch()
         self.uid = outer.uid if outer else self._nobody()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -219,6 +221,7 @@ class Sandbox:
     def wait_until_warm(self, timeout: float = 120.0) -> None:
         """Return when the interpreter has imported everything; raise `CourseError` where it could not start."""
         self._heard(timeout)
+        self.warm = True
 
     def another(self) -> Sandbox:
         """A new warm interpreter in place of one that has died; for the worker that noticed."""
@@ -231,7 +234,8 @@ class Sandbox:
         if self.owner != os.getpid():
             return
         try:
-            self.process.wait(timeout=5.0)
+            # Who is still importing hears nothing, and has nothing to clean up.
+            self.process.wait(timeout=5.0 if self.warm else 0.0)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

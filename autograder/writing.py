@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .course import CourseError
+from .scratch import is_running
 
 __all__ = ["CannotWrite", "check_folders", "remove_drafts", "write"]
 
@@ -76,16 +77,6 @@ def remove_drafts(folders: Iterable[Path]) -> None:
     for folder in folders:
         for draft in folder.glob(".*.draft"):
             writer = re.search(r"\.(\d+)\.\w+\.draft$", draft.name)
-            if writer and not _is_running(int(writer[1])):
+            if writer and not is_running(int(writer[1])):
                 with contextlib.suppress(OSError):
                     draft.unlink()
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
