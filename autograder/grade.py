@@ -153,7 +153,13 @@ def _source_notebook(course: Course, assignment: str) -> Any:
 
     path = course.source(assignment) / f"{assignment}.ipynb"
     if path.is_file():
-        return nbformat.read(path, as_version=4)
+        try:
+            return nbformat.read(path, as_version=4)
+        except (ValueError, nbformat.ValidationError) as error:
+            reason = str(error).partition("\n")[0]
+            raise CourseError(
+                f"{path} is not a notebook ({reason}); build it again: autograder build"
+            ) from None
     from .build import source_notebook
 
     return source_notebook(course, course.chapter(assignment), allow_missing_figures=True)

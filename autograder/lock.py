@@ -58,10 +58,11 @@ def only_grader(folder: Path, doing: str, *, wait: bool = False) -> Iterator[Non
                 file.truncate(0)
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+", encoding="utf-8")
+        # Without a buffer: what a full disk refuses must not come up again when the file is closed.
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", buffering=0)
     except OSError as error:
         raise CourseError(
             f"{path} could not be opened: {error.strerror}; the grader writes its results into {path.parent}, "
@@ -69,7 +70,7 @@ def _opened(path: Path) -> IO[str]:
         ) from error
 
 
-def _taken(file: IO[str], path: Path) -> bool:
+def _taken(file: IO[bytes], path: Path) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -79,14 +80,13 @@ def _taken(file: IO[str], path: Path) -> bool:
     return True
 
 
-def _sign(file: IO[str], doing: str) -> None:
+def _sign(file: IO[bytes], doing: str) -> None:
     # On a full disk the lock holds without a name in it.
     with contextlib.suppress(OSError):
         file.truncate(0)
         file.seek(0)
         now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, {doing} since {now}")
-        file.flush()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, {doing} since {now}".encode())
 
 
 def _holder(path: Path) -> str:

@@ -92,6 +92,13 @@ class SmallCourse:
             path.write_text(text_of(notebook))
 
     @property
+    def limits(self):
+        """Those of the sandbox that tests share."""
+        from autograder.limits import Limits
+
+        return Limits(cell=3.0, submission=30.0, restarts=2, grace=0.5)
+
+    @property
     def release(self):
         from autograder.release import read_release
 
@@ -166,6 +173,23 @@ def _small_source():
 @pytest.fixture
 def small_course(tmp_path) -> SmallCourse:
     return SmallCourse(tmp_path / "course")
+
+
+@pytest.fixture(scope="module")
+def already_warm(small_class):
+    """One sandbox for all runs of a file's tests: it takes longer to start than they do. They take `small.limits`."""
+    from autograder import local
+    from autograder.preload import preloads
+    from autograder.sandbox import Sandbox
+
+    sandbox = Sandbox(preloads(small_class.release), small_class.limits)
+    sandbox.wait_until_warm()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "close", lambda: None)
+        patch.setattr(sandbox, "wait_until_warm", lambda: None)
+        patch.setattr(local, "Sandbox", lambda *_, **__: sandbox)
+        yield sandbox
+    sandbox.close()
 
 
 @pytest.fixture(scope="module")

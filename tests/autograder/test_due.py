@@ -10,53 +10,30 @@ from autograder import local
 from autograder.course import CourseError
 from autograder.grade import grade
 from autograder.grader import Grader
-from autograder.preload import preloads
 from autograder.record import read_record, record_path
-from autograder.sandbox import Limits, Sandbox
 from dlcv.checking import load_exercises
 
-LIMITS = Limits(cell=3.0, submission=30.0, restarts=2, grace=0.5)
 PAINT, SIZE = "conv_transpose1d", "output_size"
 WRONG_SIZE = (
     "def output_size(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):\n    return 7\n"
 )
 
 
-@pytest.fixture(scope="module")
-def warm(small_class):
-    """One sandbox for all tests of this file: its start takes longer than they do."""
-    sandbox = Sandbox(preloads(small_class.release), LIMITS)
-    sandbox.wait_until_warm()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sandbox, "close", lambda: None)
-        patch.setattr(sandbox, "wait_until_warm", lambda: None)
-        yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture(autouse=True)
-def everywhere(warm, monkeypatch):
-    monkeypatch.setattr(local, "Sandbox", lambda *_: warm)
+pytestmark = pytest.mark.usefixtures("already_warm")
 
 
 @pytest.fixture(scope="module")
-def graded(small_class, warm):
+def graded(small_class, already_warm):
     """A class of three, graded once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "Sandbox", lambda *_: warm)
-        grade_first(small_class)
-    return small_class
-
-
-def grade_first(small_class):
     small_class.submit("ada", small_class.answered())
     small_class.submit("bob", small_class.answered(output_size=WRONG_SIZE))
     small_class.submit("cat", small_class.empty())
     small_class.first = run(small_class)
+    return small_class
 
 
 def run(small, **options):
-    results = grade(small.course, small.assignment, jobs=1, limits=LIMITS, **options)
+    results = grade(small.course, small.assignment, jobs=1, limits=small.limits, **options)
     return {result.student: result for result in results}
 
 
@@ -71,7 +48,7 @@ KEPT = ("kept", [])
 def nothing_runs(monkeypatch):
     """In such a test no sandbox can be started."""
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise AssertionError("a sandbox was started")
 
     monkeypatch.setattr(local, "Sandbox", refuse)
