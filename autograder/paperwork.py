@@ -6,21 +6,21 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .collect import IGNORED, TAKEN, UNCHANGED, Collected, Row
-from .collect import collect as collect_files
 from .course import Chapter, Course
-from .export import Export
-from .export import export as make_export
-from .packing import Packed, in_words, not_due, pack
 from .roster import Roster
 from .terminal import named_bar
-from .writing import write
+
+if TYPE_CHECKING:  # each command loads what it needs: some of it imports torch
+    from .collect import Collected, Row
+    from .export import Export
+    from .packing import Packed
 
 __all__ = ["collect", "export", "release"]
 
@@ -40,6 +40,8 @@ def release(
     course: Course, chapters: Sequence[Chapter], output: Path, now: datetime | None, *, as_json: bool
 ) -> list[Packed]:
     """Pack and tell: one JSON object, or a line for each zip; with `now`, answers not due then are withheld."""
+    from .packing import in_words, not_due, pack
+
     withheld = not_due(course, now) if now else ()
     made = []
     for packed in pack(course, chapters, output, withheld):
@@ -70,6 +72,9 @@ def collect(
     as_json: bool,
 ) -> Collected:
     """Collect and tell: one JSON object, or a table of what is worth a look."""
+    from .collect import IGNORED, TAKEN, UNCHANGED
+    from .collect import collect as collect_files
+
     people = roster_of(course, roster)
     with named_bar(Console(stderr=True), "collecting") as advance:
         done = collect_files(course, assignment, sources, people, replace=replace, progress=advance)
@@ -109,6 +114,9 @@ def export(
     as_json: bool,
 ) -> Export:
     """Export and tell: where the file is, and what the instructor should know; ``-`` prints the file itself."""
+    from .export import export as make_export
+    from .writing import write
+
     made = make_export(course, assignment, kind, roster_of(course, roster), column=column)
     name = assignment if kind == "csv" else f"{assignment}-{kind}"
     path = output or course.folder / "export" / f"{name}.csv"
@@ -143,7 +151,7 @@ def table_of(rows: Sequence[Row]) -> Table:
     for row in sorted(rows, key=lambda row: not row.look):
         what = f"[yellow]{row.status}[/yellow]" if row.look else row.status
         notes = [escape(note) for note in row.notes]
-        notes[0:0] = [f"[dim]{escape(row.file)}[/dim]"] if row.look or row.status != TAKEN else []
+        notes[0:0] = [f"[dim]{escape(row.file)}[/dim]"] if row.look or row.status != "collected" else []
         table.add_row(escape(row.student or "?"), what, "\n".join(notes))
     return table
 
