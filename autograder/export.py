@@ -22,6 +22,7 @@ from datetime import timezone
 from .collect import collected_people
 from .course import Chapter, Course, CourseError
 from .gradebook import Book, HandedIn, Mark
+from .late import Deadlines, Late, timestamp
 from .record import read_records
 from .roster import Person, Roster
 
@@ -34,12 +35,13 @@ MOODLE_GRADE = ("Grade", "Maximum Grade", "Last modified (grade)", "Feedback com
 
 @dataclass(frozen=True)
 class Line:
-    """One student's grade: `earned` is the sum of the marks, `penalty` what lateness costs."""
+    """One student's grade: `earned` is the sum of the marks. `late` is how late it came, None where nothing is due."""
 
     student: str
     person: Person
     marks: Mapping[str, Mark]
     handed_in: HandedIn
+    late: Late | None = None
 
     @property
     def earned(self) -> float:
@@ -47,7 +49,8 @@ class Line:
 
     @property
     def penalty(self) -> float:
-        return self.handed_in.penalty
+        """What lateness costs, by today's dates and marks; without a due date what the gradebook says."""
+        return self.late.penalty(self.earned) if self.late else self.handed_in.penalty
 
     @property
     def points(self) -> float:
@@ -100,11 +103,12 @@ def export(
         marks, submissions = book.marks(assignment), book.submissions(assignment)
     if not marks:
         raise CourseError(f"nothing of {assignment} is in {course.gradebook} yet; run: autograder grade")
-    people = _people(course, assignment, roster)
-    lines = [
-        Line(student, people.get(student, Person(student)), marks[student], submissions[student])
-        for student in sorted(marks)
-    ]
+    people, deadlines = _people(course, assignment, roster), Deadlines.of(course, assignment)
+    lines = []
+    for student in sorted(marks):
+        late = deadlines.lateness(student, timestamp(course.submitted(student, assignment)))
+        person = people.get(student, Person(student))
+        lines.append(Line(student, person, marks[student], submissions[student], late))
     made = Export()
     lines = _without_failures(course, assignment, lines, made)
     to_read = [line.student for line in lines if line.to_read]

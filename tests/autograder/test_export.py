@@ -89,6 +89,23 @@ def about(made, words: str) -> list[str]:
     return students
 
 
+def test_lateness_costs_what_it_costs_now(course, tmp_path):
+    """Not what it cost when it was graded: marks, due dates and extensions may have changed since."""
+    (tmp_path / "course.toml").write_text(
+        '[late]\nper_day = 20\n[[chapters]]\nnumber = 1\nname = "transposed_convolution"\ntitle = "T"\n'
+        "due = 2026-10-01T12:00:00\n"
+    )
+    stamp = course.submitted("ada", NAME) / "timestamp.txt"
+    write(stamp, "2026-10-01 21:00:00 UTC\n")
+    try:
+        rows = rows_of(export(replace(course, root=tmp_path), NAME, "csv"))
+    finally:
+        stamp.unlink()
+    ada, bob, emmy = (dict(zip(rows[0], row, strict=True)) for row in rows[1:])
+    assert (ada["points_earned"], ada["late_penalty"], ada["points"]) == ("5.08", "1.02", "4.06")
+    assert bob["late_penalty"] == emmy["late_penalty"] == "0"  # nobody knows when
+
+
 # Canvas
 
 
