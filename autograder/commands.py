@@ -21,7 +21,7 @@ __all__ = ["grade", "places"]
 def grade(course: Course, assignment: str, *, as_json: bool = False, **options: Any) -> list[Result]:
     """Grade and tell: JSON lines on standard output, or a table. `options` are those of `autograder.grade.grade`.
 
-    Raises `CourseError` at the end when a submission could not be graded or its results could not be written.
+    Raises `CourseError` at the end, after the results that there are, when something could not be graded or written.
     """
     console = Console()
     if not console.is_terminal:  # a log wraps long lines by itself
@@ -36,15 +36,21 @@ def grade(course: Course, assignment: str, *, as_json: bool = False, **options: 
             _print_json(result)
         bar(number, total, result)
 
+    troubles: list[CourseError] = []
     with remarks_on(aside), progress_bar(aside) as bar:
-        try:
-            grade_all(course, assignment, progress=tell, **options)
-        finally:
-            if done:
-                report(course, assignment)
+        for work in (
+            lambda: grade_all(course, assignment, progress=tell, **options),
+            lambda: report(course, assignment) if done else None,
+        ):
+            try:
+                work()
+            except CourseError as error:
+                troubles.append(error)
     done.sort(key=lambda result: result.student)
-    if not as_json:
+    if done and not as_json:
         _show(console, course, assignment, done)
+    if troubles:
+        raise troubles[0]
     return _all_well(done)
 
 

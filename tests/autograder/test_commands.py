@@ -1,19 +1,22 @@
 """`autograder grade`, `feedback` and `report` as an instructor types them."""
 
+import io
 import json
+import logging
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from autograder import commands
 from autograder.cli import main
 from autograder.record import Result
-from autograder.terminal import in_words, results_table, summary
+from autograder.terminal import in_words, progress_bar, remarks_on, results_table, summary
 from dlcv.checking import Verdict
 
 
 @pytest.fixture(scope="module")
-def graded(small_class):
+def graded(small_class, already_warm):
     """A class of two, graded by the command with --json; `.output` is what it printed."""
     small_class.submit("ada", small_class.answered())
     small_class.submit("bob", small_class.empty())
@@ -34,6 +37,82 @@ def test_json_is_one_object_a_line(graded):
     ]
     assert lines[1]["exercises"]["output_size"]["verdict"] == "not attempted"
     assert lines[0]["flags"] == ["essay to grade: why"]
+
+
+def test_what_is_kept_says_so(graded):
+    done = run(graded, "grade", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["student"], line["status"], line["ran"]) for line in lines] == [
+        ("ada", "kept", []),
+        ("bob", "kept", []),
+    ]
+    assert [line["points"] for line in lines] == [4, 0]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("option", ["--again", "--force"])
+def test_one_exercise_of_one_student_again(graded, option):
+    done = run(graded, "grade", "--json", "--student", "ada", "--exercise", "output_size", option)
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert (line["student"], line["status"], line["ran"], line["points"]) == (
+        "ada",
+        "graded",
+        ["output_size"],
+        4,
+    )
+    assert done.stderr == "1 to grade (1 asked for again), 0 kept\n"
+    done = run(
+        graded, "grade", "--json", "--exercise", "output_size", "--exercise", "conv_transpose1d", option
+    )
+    assert [json.loads(line)["ran"] for line in done.stdout.splitlines()] == [
+        ["conv_transpose1d", "output_size"]
+    ] * 2
+
+
+def test_an_exercise_that_is_none_is_an_error(graded):
+    done = run(graded, "grade", "--exercise", "size")
+    assert done.exit_code == 1
+    assert "has no exercise 'size'; it has conv_transpose1d, output_size" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_failure_of_ours_is_shown_last_and_by_the_exit_code(graded, monkeypatch):
+    def fail(self, job):
+        raise RuntimeError("a bug of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("autograder.grader.Grader._graded", fail)
+        done = run(graded, "grade", "--student", "bob", "--again", "--jobs", "1")
+    assert done.exit_code == 1
+    assert "failed · nothing attempted" in done.stdout and "1 failed" in done.stdout
+    assert "1 of 1 submissions could not be graded or written" in done.stderr
+    assert "bob: the grader itself failed" in done.stderr and "a bug of ours" in done.stderr
+    assert run(graded, "grade", "--student", "bob", "--jobs", "1").exit_code == 0
+
+
+def test_a_report_that_cannot_be_written_hides_no_result(graded):
+    place = graded.course.folder / "report"
+    away = place.rename(place.with_name("away"))
+    place.write_text("a file in the way")
+    done = run(graded, "grade")
+    assert done.exit_code == 1
+    assert "2 kept" in done.stdout
+    assert f"{place}/{graded.assignment}.html could not be written" in done.stderr
+    place.unlink()
+    away.rename(place)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_where_somebody_looks_and_nothing_in_a_pipe(terminal):
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+    with progress_bar(console) as told, remarks_on(console):
+        told(1, 3, Result("ada", "hw", "c", {}))
+        logging.getLogger("autograder").info("a remark")
+    shown = console.file.getvalue()
+    assert "a remark" in shown
+    assert ("1/3" in shown, "ada" in shown) == (terminal, terminal)
+    if not terminal:
+        assert shown == "a remark\n"
 
 
 def test_the_table_and_where_everything_lies(graded):
