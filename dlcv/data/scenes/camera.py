@@ -47,6 +47,15 @@ class Camera:
         matrix[:, 0, 2], matrix[:, 1, 2] = self.centre
         return matrix
 
+    def take(self, index: slice) -> Camera:
+        """Return some of the cameras."""
+        return Camera(self.height, self.width, self.focal[index], self.rotation[index], self.position[index])
+
+    def to(self, device: torch.device | str) -> Camera:
+        """Return the cameras on another device."""
+        own = (self.focal.to(device), self.rotation.to(device), self.position.to(device))
+        return Camera(self.height, self.width, *own)
+
     def finer(self, factor: int) -> Camera:
         """Return the same view with every pixel split into factor x factor."""
         return Camera(

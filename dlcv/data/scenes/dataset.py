@@ -86,7 +86,7 @@ class SceneDataset(Dataset):
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
-VERSION = 1
+VERSION = 2
 """Of the pictures: goes up when the same numbers give other scenes, so that old caches are not read."""
 
 

@@ -6,7 +6,8 @@ and `(N, T, ...)` for T places for things in each. The world has x to the right,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -62,13 +63,37 @@ class Layout:
     sky: Tensor
     salt: Tensor
 
+    def __len__(self) -> int:
+        return len(self.street)
+
     def to(self, device: torch.device | str) -> Layout:
         """Return the layout on another device."""
-        camera = replace(
-            self.camera,
-            **{name: getattr(self.camera, name).to(device) for name in ("focal", "rotation", "position")},
+        return Layout(*(part.to(device) for part in vars(self).values()))
+
+    def parts(self, size: int) -> Iterator[Layout]:
+        """Yield the layouts of the first `size` scenes, of the next, and so on; the last may hold fewer."""
+        for start in range(0, len(self), size):
+            yield self.part(start, min(start + size, len(self)))
+
+    def part(self, start: int, stop: int) -> Layout:
+        """Return the layout of some of the scenes alone."""
+        if (start, stop) == (0, len(self)):
+            return self
+        rows, things = len(self.materials) // len(self), self.density.shape[1]
+        solids = self.solids.take((self.solids.scene >= start) & (self.solids.scene < stop))
+        solids = replace(
+            solids,
+            scene=solids.scene - start,
+            thing=torch.where(solids.thing < 0, -1, solids.thing - start * things),
+            material=solids.material - start * rows,
         )
-        return Layout(camera, *(part.to(device) for name, part in vars(self).items() if name != "camera"))
+        own = {
+            field.name: getattr(self, field.name)[start:stop]
+            for field in fields(self)
+            if field.name not in ("camera", "solids", "materials")
+        }
+        materials = self.materials.take(slice(start * rows, stop * rows))
+        return Layout(self.camera.take(slice(start, stop)), solids, materials, **own)
 
 
 def lay_out(

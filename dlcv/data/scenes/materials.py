@@ -7,9 +7,12 @@ never shows. Patterns say how much of a material's second colour there is, from 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import product
 
 import torch
 from torch import Tensor
+
+from dlcv.data.scenes.solids import pick
 
 PLAIN, STRIPES, CHECKER, SPECKLE, TILES, PLANKS, BRICKS, WINDOWS = range(8)
 
@@ -38,7 +41,10 @@ class Materials:
     salt: Tensor
     fixed: Tensor
 
-    def take(self, index: Tensor) -> Materials:
+    def __len__(self) -> int:
+        return len(self.pattern)
+
+    def take(self, index: Tensor | slice) -> Materials:
         """Return the materials with these numbers."""
         return Materials(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
@@ -55,32 +61,46 @@ def hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     return rgb**2.2
 
 
-def lattice(x: Tensor, y: Tensor, z: Tensor, salt: Tensor) -> Tensor:
-    """Return a random number in [0, 1) for each point of the whole-numbered lattice, all int32.
+AXES = (0x0DA6B343, 0x58163841, 0x4B1AB31F)
+"""What a step along x, y or z adds to the bits of a point of the lattice."""
+
+CORNERS = torch.tensor(
+    [x * AXES[0] + y * AXES[1] + z * AXES[2] for z, y, x in product((0, 1), repeat=3)]
+).int()
+"""What the way from the first corner of a cell to each of its eight corners adds to them; x changes fastest."""
+
+
+def scrambled(bits: Tensor) -> Tensor:
+    """Return random numbers in [0, 1) for int32 `bits`, which are used up.
 
     A hash of one round: products wrap round at 32 bits, the upper bits are the scrambled ones.
     """
-    bits = x * 0x0DA6B343 + y * 0x58163841 + z * 0x4B1AB31F + salt
-    bits = (bits ^ ((bits >> 15) & 0x1FFFF)) * 0x2C1B3C6D
-    bits = (bits ^ ((bits >> 12) & 0xFFFFF)) * 0x297A2D39
-    return ((bits >> 8) & 0xFFFFFF).float() * 2.0**-24
+    bits ^= (bits >> 15).bitwise_and_(0x1FFFF)
+    bits *= 0x2C1B3C6D
+    bits ^= (bits >> 12).bitwise_and_(0xFFFFF)
+    bits *= 0x297A2D39
+    return bits.bitwise_right_shift_(8).bitwise_and_(0xFFFFFF).float().mul_(2.0**-24)
 
 
 def value_noise(q: Tensor, salt: Tensor) -> Tensor:
-    """Return smooth noise in [0, 1) at points `q` `(3, P)`: random numbers on a lattice, interpolated."""
+    """Return smooth noise in [0, 1): random numbers on a lattice, interpolated.
+
+    Parameters
+    ----------
+    q : (3, P), or (2, P) in the plane z = 0
+    salt : (P,)
+    """
     whole = q.floor()
     t = q - whole
     t = t * t * (3 - 2 * t)
-    x, y, z = whole.int()
-    salt = salt.int()
-    planes = []
-    for k in (0, 1):
-        rows = []
-        for j in (0, 1):
-            left, right = lattice(x, y + j, z + k, salt), lattice(x + 1, y + j, z + k, salt)
-            rows.append(left + (right - left) * t[0])
-        planes.append(rows[0] + (rows[1] - rows[0]) * t[1])
-    return planes[0] + (planes[1] - planes[0]) * t[2]
+    bits = salt.int()
+    for axis, step_of_bits in zip(whole.int(), AXES, strict=False):
+        bits = bits + axis * step_of_bits
+    value = scrambled(bits + CORNERS[: 2 ** len(q), None].to(bits.device))
+    for share in t:
+        low, high = value.unflatten(0, (-1, 2)).unbind(1)
+        value = torch.addcmul(low, high - low, share)
+    return value[0]
 
 
 def step(low: float, high: float, x: Tensor) -> Tensor:
@@ -143,23 +163,22 @@ def albedo(materials: Materials, index: Tensor, place: Tensor) -> Tensor:
     ----------
     materials : Materials
     index : (P,) which material
-    place : (3, P) in metres, in the frame that the pattern is fixed to
+    place : (3, P) float32, in metres, in the frame that the pattern is fixed to
 
     Returns
     -------
     (3, P) linear RGB
     """
-    place = place.float()
-    salt = materials.salt[index]
-    q = place * materials.frequency[index]
+    salt = materials.salt.int().index_select(0, index)
     fine = value_noise(place * 9, salt)
-    patterns = materials.pattern[index]
+    patterns = materials.pattern.to(torch.uint8).index_select(0, index)
     share = torch.zeros_like(fine)
     for pattern in range(STRIPES, WINDOWS + 1):
         (chosen,) = torch.nonzero(patterns == pattern, as_tuple=True)
         if len(chosen):
-            at = q[:, chosen]
-            noise = value_noise(at * 2, salt[chosen]) if pattern == SPECKLE else share
-            share[chosen] = amount(pattern, at, noise)
-    first, second = materials.first.T[:, index], materials.second.T[:, index]
-    return (first + (second - first) * share) * (1 + materials.grain[index] * (fine - 0.5))
+            q = pick(place, chosen) * materials.frequency.index_select(0, index.index_select(0, chosen))
+            noise = value_noise(q * 2, salt.index_select(0, chosen)) if pattern == SPECKLE else share
+            share[chosen] = amount(pattern, q, noise)
+    colours = torch.cat([materials.first, materials.second, materials.grain[:, None]], dim=1)
+    first, second, (grain,) = pick(colours.T, index).split((3, 3, 1))
+    return torch.lerp(first, second, share).mul_(torch.addcmul(1 - 0.5 * grain, grain, fine))

@@ -46,29 +46,31 @@ def placed(
     gap = 0.04 * (1 - options.crowding)
     free = torch.zeros_like(plan.exists)
     eye = camera.position[:, None, :2]
+    footprint = plan.footprint
+    begin, stop = near[:, 0] * 0.75, torch.where(street, length * 0.8, length)[:, None]
     for i in range(count):
-        option = tries[:, i]
-        if i:
-            last = i - 1
-            twin = is_twin[:, i] & free[:, last]
+        option, last = tries[:, i], i - 1
+        twin = is_twin[:, i] & free[:, last] if i else torch.zeros_like(street)
+        if twin.any():
             for part in (plan.kind, plan.yaw, plan.half, plan.taper, plan.thick):
                 part[:, i] = torch.where(twin.view(-1, *[1] * (part.ndim - 2)), part[:, last], part[:, i])
             plan.lying[:, i] &= ~twin
             plan.lying[:, last] &= ~twin
+            footprint = plan.footprint
             beside = plan.place[:, last, None] + contact(plan, last, quarter[:, i])
             option = torch.where(twin[:, None, None], beside, option)
-            behind = is_behind[:, i] & free[:, last] & ~twin
-            hidden = shadowed(plan, last, eye, plan.footprint[:, i], offset[:, i])
+        behind = is_behind[:, i] & free[:, last] & ~twin
+        if i and behind.any():
+            hidden = shadowed(
+                plan.place[:, last, None], footprint[:, last], eye, footprint[:, i], offset[:, i]
+            )
             option = torch.where(behind[:, None, None], hidden, option)
-        radius = plan.footprint[:, i, None]
-        ok = (option[..., 0].abs() + radius < half_width[:, None]) & (
-            option[..., 1] - radius > near[:, 0] * 0.75
-        )
-        ok &= option[..., 1] + radius < torch.where(street, length * 0.8, length)[:, None]
-        ok &= ~wet(water[:, None], option[..., 0], option[..., 1], radius)
+        radius, (x, y) = footprint[:, i, None], option.unbind(-1)
+        ok = (x.abs() + radius < half_width[:, None]) & (y - radius > begin) & (y + radius < stop)
+        ok &= ~wet(water[:, None], x, y, radius)
         if i:
-            distance = (option[:, :, None] - plan.place[:, None, :i]).norm(dim=-1)
-            clear = distance > radius[..., None] + plan.footprint[:, None, :i] + gap
+            dx, dy = (option[:, :, None] - plan.place[:, None, :i]).unbind(-1)
+            clear = torch.hypot(dx, dy) > radius[..., None] + footprint[:, None, :i] + gap
             clear[..., last] |= twin[:, None]  # it stands in contact by construction
             ok &= (clear | ~free[:, None, :i]).all(-1)
         first = ok.int().argmax(-1)
@@ -84,12 +86,12 @@ def contact(plan: Plan, last: int, quarter: Tensor) -> Tensor:
     return 2 * extent[..., None] * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
 
 
-def shadowed(plan: Plan, last: int, eye: Tensor, radius: Tensor, offset: Tensor) -> Tensor:
-    """Return places `(N, TRIES, 2)` behind a thing, as the camera sees it."""
-    ray = plan.place[:, last, None] - eye
+def shadowed(place: Tensor, radius: Tensor, eye: Tensor, own_radius: Tensor, offset: Tensor) -> Tensor:
+    """Return places `(N, TRIES, 2)` behind a thing at `place` `(N, 1, 2)`, as the camera sees it."""
+    ray = place - eye
     ray = ray / ray.norm(dim=-1, keepdim=True)
     across = torch.stack([ray[..., 1], -ray[..., 0]], dim=-1)
-    reach = (plan.footprint[:, last] + radius)[:, None]
+    reach = (radius + own_radius)[:, None]
     back = reach + 0.05 + offset[..., 0] * 1.2
     aside = (offset[..., 1] - 0.5) * reach * 0.8
-    return plan.place[:, last, None] + ray * back[..., None] + across * aside[..., None]
+    return place + ray * back[..., None] + across * aside[..., None]

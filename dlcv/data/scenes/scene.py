@@ -191,15 +191,18 @@ def gathered(
 def tight_boxes(thing: Tensor, count: int) -> Tensor:
     """Return the box around each of the things 0 to count - 1 in maps `(N, H, W)`, as `(N, count, 4)`."""
     n, height, width = thing.shape
-    flat = thing.flatten(1)
-    pixel = torch.arange(height * width, device=thing.device)
-    v, u = torch.div(pixel, width, rounding_mode="floor").expand_as(flat), (pixel % width).expand_as(flat)
-    start = torch.zeros(n, count + 1, dtype=torch.int64, device=thing.device)
-    corners = [
-        start.scatter_reduce(1, flat, value, how, include_self=False) + more
-        for value, how, more in ((u, "amin", 0), (v, "amin", 0), (u, "amax", 1), (v, "amax", 1))
-    ]
-    return torch.stack(corners, dim=-1)[:, :count].float()
+    first = thing.view(n, -1) + (torch.arange(n, device=thing.device) * (count + 1))[:, None]
+    ends = []
+    for size, place in (
+        (width, torch.arange(width).repeat(height)),
+        (height, torch.arange(height).repeat_interleave(width)),
+    ):
+        has = torch.zeros(n * (count + 1) * size, dtype=torch.bool, device=thing.device)
+        has.scatter_(0, (first * size + place.to(thing.device)).flatten(), True)
+        has = has.view(n, count + 1, size)[:, :count].int()
+        ends.append((has.argmax(-1), size - has.flip(-1).argmax(-1)))
+    (left, right), (top, bottom) = ends
+    return torch.stack([left, top, right, bottom], dim=-1).float()
 
 
 def border(labels: Tensor, width: int) -> Tensor:

@@ -67,9 +67,26 @@ def join(parts: list[Solids]) -> Solids:
     return Solids(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Solids)})
 
 
+def pick(columns: Tensor, number: Tensor) -> Tensor:
+    """Return columns of `(K, S)` by number `(P,)` as `(K, P)`.
+
+    Row by row: torch takes a third of the time that it needs for all rows at once.
+    """
+    picked = columns.new_empty(len(columns), len(number))
+    for row, target in zip(columns.contiguous(), picked, strict=True):
+        torch.index_select(row, 0, number, out=target)
+    return picked
+
+
+def put(columns: Tensor, number: Tensor, values: Tensor) -> None:
+    """Write `values` `(K, Q)` into the columns `number` `(Q,)` of `columns` `(K, P)`, row by row."""
+    for row, value in zip(columns, values, strict=True):
+        row.scatter_(0, number, value)
+
+
 def gather(matrices: Tensor, number: Tensor) -> Tensor:
     """Return matrices `(S, 3, 3)` by number `(P,)` as `(3, 3, P)`: long rows, which is what a processor likes."""
-    return matrices.permute(1, 2, 0).reshape(9, -1).index_select(1, number).view(3, 3, -1)
+    return pick(matrices.permute(1, 2, 0).reshape(9, -1), number).view(3, 3, -1)
 
 
 def turned(matrix: Tensor, vector: Tensor) -> Tensor:
@@ -113,22 +130,21 @@ def enter_box(o: Tensor, d: Tensor) -> Tensor:
 def enter_frustum(o: Tensor, d: Tensor, taper: Tensor) -> Tensor:
     """Return t at which each ray enters the frustum: through an end or through the side.
 
-    The side is x^2 + y^2 = (m + k z)^2, again a quadratic in t; of its roots only those between the ends
-    count. The first point of the surface that is met is the way in, because the frustum is convex.
+    The side is x^2 + y^2 = (m + k z)^2, again a quadratic a t^2 + 2 b t + c = 0 in t. At its roots the ray crosses
+    with speed 2 (a t + b) = -+ 2 sqrt(b^2 - a c), so one root only leads inwards, whatever the sign of a; it counts
+    between the ends.
     """
     m, k = (1 + taper) / 2, (taper - 1) / 2
     radius, slope = m + k * o[2], k * d[2]
     a = d[0] * d[0] + d[1] * d[1] - slope * slope
     b = o[0] * d[0] + o[1] * d[1] - radius * slope
     c = o[0] * o[0] + o[1] * o[1] - radius * radius
-    root = (b * b - a * c).sqrt()
-    best = torch.full_like(a, torch.inf)
-    for t in ((-b - root) / a, (-b + root) / a):
-        between = (t > 0) & ((o[2] + t * d[2]).abs() <= 1)
-        best = torch.where(between & (t < best), t, best)
-    t = (-o[2] - d[2].sign()) / d[2]  # the end that faces the ray
-    x, y, r = o[0] + t * d[0], o[1] + t * d[1], m - k * d[2].sign()
-    return torch.where((t > 0) & (x * x + y * y <= r * r) & (t < best), t, best)
+    side = (-b - (b * b - a * c).sqrt()) / a  # nan where there is no root
+    side = torch.where((side > 0) & ((o[2] + side * d[2]).abs() <= 1), side, torch.inf)
+    facing = d[2].sign()
+    end = (-o[2] - facing) / d[2]  # of the two, the one that faces the ray
+    x, y, r = o[0] + end * d[0], o[1] + end * d[1], m - k * facing
+    return torch.where((end > 0) & (x * x + y * y <= r * r), torch.minimum(end, side), side)
 
 
 def enter(kind: int, o: Tensor, d: Tensor, taper: Tensor) -> Tensor:

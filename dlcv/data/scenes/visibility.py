@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlcv.data.scenes.camera import Camera
 from dlcv.data.scenes.layout import Layout
-from dlcv.data.scenes.solids import BALL, BOX, FRUSTUM, Solids, enter, gather, turned, turned_back
+from dlcv.data.scenes.solids import BALL, BOX, FRUSTUM, Solids, enter, gather, pick, turned_back
 
 NOTHING, GROUND = -2, -1
 """Instead of the number of a solid."""
@@ -44,50 +44,65 @@ class Seen:
 
 def look(layout: Layout, camera: Camera) -> Seen:
     """Follow the ray of every pixel to the first surface it meets."""
-    solids, n = layout.solids, len(layout.street)
+    solids, n = layout.solids, len(layout)
     device, pixels = solids.size.device, camera.height * camera.width
     depth = torch.full((n * pixels,), torch.inf, dtype=torch.float64, device=device)
-    covered = torch.zeros(layout.density.numel() * pixels, dtype=torch.bool, device=device)
-    hits = []
-    for number, pixel, t in met(solids, camera):
+    # One map of the image for each thing, and one more for all walls: which pixels it would cover alone.
+    things = layout.density.numel()
+    covered = torch.zeros((things + 1) * pixels, dtype=torch.bool, device=device)
+    own_map = (torch.where(solids.thing < 0, things, solids.thing) - solids.scene) * pixels
+    hits = list(met(solids, camera))
+    for number, pixel, t in hits:
         depth.scatter_reduce_(0, pixel, t, "amin")
-        thing = solids.thing[number]
-        covered[(thing * pixels + pixel % pixels)[thing >= 0]] = True
-        hits.append((number, pixel, t))
+        covered.scatter_(0, own_map.index_select(0, number) + pixel, True)
     solid = torch.full_like(depth, NOTHING, dtype=torch.int64)
     for number, pixel, t in hits:
-        first = t == depth[pixel]
-        solid.scatter_reduce_(0, pixel[first], number[first], "amax")
-    whole = covered.view(-1, pixels).sum(1)
+        first = torch.where(t == depth.index_select(0, pixel), number, NOTHING)
+        solid.scatter_reduce_(0, pixel, first, "amax")
+    whole = covered.view(-1, pixels)[:-1].sum(1)
 
     ray = camera.all_rays()
     to_ground = ground_depth(layout, ray)
-    below = to_ground < depth
-    depth = torch.where(below, to_ground, depth)
-    solid = torch.where(below, GROUND, solid)
-    return Seen(ray, depth, solid, whole)
+    solid = torch.where(to_ground < depth, GROUND, solid)
+    return Seen(ray, torch.minimum(depth, to_ground), solid, whole)
+
+
+STRIP = 8
+"""Pixels of a row that are followed together; an image has at least as many columns."""
 
 
 def met(solids: Solids, camera: Camera) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield solids, pixels and depths of all meetings, one kind of solid after the other."""
+    """Yield solids, pixels and depths of all meetings, one kind of solid after the other.
+
+    The rectangle around a solid is cut into strips. Within a strip the rays are `d + i step`: what belongs to the
+    solid is looked up once a strip and not once a pixel. Strips may overlap, so a meeting may come twice.
+    """
     back = solids.rotation.mT / solids.size[..., None]  # from the world into the unit solid's frame
     into = back @ camera.rotation[solids.scene]  # from the camera's frame into it
-    origin = (back @ (camera.position[solids.scene] - solids.centre)[..., None])[..., 0].T.contiguous()
-    rectangle = camera.rectangles(solids)
-    pixels = camera.height * camera.width
+    origin = (back @ (camera.position[solids.scene] - solids.centre)[..., None])[..., 0]
+    per_pixel = into[..., :2] / camera.focal[solids.scene][:, None, None]
+    rays = torch.cat([per_pixel, into[..., 2:], origin[..., None]], dim=-1)
+    rays = rays.permute(2, 1, 0).flatten(0, 1)  # step right, step down, straight on, origin: (4 * 3, S)
+    rectangle, (cx, cy) = camera.rectangles(solids), camera.centre
+    start, along = (
+        solids.scene * (camera.height * camera.width),
+        torch.arange(STRIP, device=origin.device)[:, None],
+    )
     for kind in (BALL, BOX, FRUSTUM):
         (chosen,) = torch.nonzero(solids.kind == kind, as_tuple=True)
         u1, v1, u2, v2 = rectangle[chosen].unbind(-1)
-        number, place = repeat(chosen, (u2 - u1) * (v2 - v1))
-        width = (u2 - u1)[number]
-        row = torch.div(place, width, rounding_mode="floor")
-        u, v = place - row * width + u1[number], row + v1[number]
-        number = chosen[number]
-        scene = solids.scene[number]
-        d = turned(gather(into, number), camera.rays(scene, u, v))
-        t = enter(kind, origin.index_select(1, number), d, solids.taper[number])
-        (hit,) = torch.nonzero(t < torch.inf, as_tuple=True)
-        yield number[hit], (scene * pixels + v * camera.width + u)[hit], t[hit]
+        strips = (u2 - u1 + STRIP - 1) // STRIP
+        number, place = repeat(chosen, (v2 - v1) * strips)
+        row = place // strips[number]
+        u = (u1[number] + (place - row * strips[number]) * STRIP).clamp(max=camera.width - STRIP)
+        v, number = v1[number] + row, chosen[number]
+        right, down, straight, o = pick(rays, number).view(4, 3, -1)
+        d = right * (u - cx) + (down * (v - cy) + straight)
+        d = d[:, None] + right[:, None] * along  # (3, STRIP, strips)
+        t = enter(kind, o[:, None], d, solids.taper.index_select(0, number))
+        i, strip = torch.nonzero(t < torch.inf, as_tuple=True)
+        pixel = (start.index_select(0, number) + v * camera.width + u).index_select(0, strip) + i
+        yield number.index_select(0, strip), pixel, t.flatten().index_select(0, i * len(number) + strip)
 
 
 def repeat(values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +115,7 @@ def repeat(values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """
     number = torch.repeat_interleave(torch.arange(len(values), device=values.device), counts)
     start = counts.cumsum(0) - counts
-    return number, torch.arange(len(number), device=values.device) - start[number]
+    return number, torch.arange(len(number), device=values.device) - start.index_select(0, number)
 
 
 def ground_depth(layout: Layout, ray: Tensor) -> Tensor:
@@ -134,9 +149,9 @@ def blocked(layout: Layout, thing: Tensor, point: Tensor, to_lamp: Tensor) -> Te
     for kind in (BALL, BOX, FRUSTUM):
         (chosen,) = torch.nonzero(solids.kind[number] == kind, as_tuple=True)
         solid, ray = number[chosen], which[chosen]
-        turn, size = gather(solids.rotation, solid), solids.size.T[:, solid]
-        o = turned_back(turn, point[:, ray] - solids.centre.T[:, solid]) / size
-        d = turned_back(turn, to_lamp[:, ray]) / size
+        turn, size = gather(solids.rotation, solid), pick(solids.size.T, solid)
+        o = turned_back(turn, pick(point, ray) - pick(solids.centre.T, solid)) / size
+        d = turned_back(turn, pick(to_lamp, ray)) / size
         t = enter(kind, o, d, solids.taper[solid])
         dark[ray[(t > 1e-6) & (t < 1)]] = True
     return dark

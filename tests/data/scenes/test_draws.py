@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dlcv.data.scenes.draws import Draws, mix
+from dlcv.data.scenes.draws import Draws, mix, mix32
 
 
 def test_mix_gives_every_input_its_own_output():
@@ -9,6 +9,11 @@ def test_mix_gives_every_input_its_own_output():
     assert len(bits.unique()) == 1 << 16
     assert bits.min() >= 0
     assert bits.max() < 2**32
+
+
+def test_both_widths_scramble_alike():
+    bits = torch.arange(1 << 16) * 65537
+    assert torch.equal(mix(bits), mix32(bits.int()).long() & 0xFFFFFFFF)
 
 
 def test_a_number_depends_on_seed_scene_and_purpose_only():

@@ -212,8 +212,23 @@ def test_a_scene_is_the_same_in_any_company(batch):
 def test_many_scenes_are_rendered_in_parts(monkeypatch, batch):
     from dlcv.data import scenes
 
-    monkeypatch.setitem(scenes.render.__globals__, "PIXELS_AT_ONCE", 3 * HEIGHT * WIDTH)
+    monkeypatch.setitem(scenes.render.__globals__, "PIXELS_AT_ONCE", {"cpu": 3 * HEIGHT * WIDTH})
+    monkeypatch.setitem(scenes.render.__globals__, "SCENES_AT_ONCE", 7)
     again = render(NUMBERS, (HEIGHT, WIDTH))
+    for a, b in zip(batch, again, strict=True):
+        same(a, b)
+
+
+def test_several_threads_make_the_same_scenes_and_leave_torch_as_it_was(batch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        again = render(NUMBERS, (HEIGHT, WIDTH))
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ValueError, match="numbers of scenes"):  # an error in a thread reaches the caller
+            render([0, 1, -1], 16)
+    finally:
+        torch.set_num_threads(before)
     for a, b in zip(batch, again, strict=True):
         same(a, b)
 

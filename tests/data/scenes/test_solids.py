@@ -41,6 +41,19 @@ def test_rays_enter_at_the_first_point_of_the_surface(kind, taper):
 
 
 @pytest.mark.parametrize(("kind", "taper"), KINDS)
+def test_a_ray_that_starts_on_the_surface_enters_nothing(kind, taper):
+    """A surface point turned away from the lamp would else be in its own shadow, or not, as rounding has it."""
+    o, d = rays()
+    tapers = torch.full((o.shape[1],), taper, dtype=torch.float64)
+    t = enter(kind, o, d, tapers)
+    hit = t < torch.inf
+    at = o[:, hit] + t[hit] * d[:, hit]
+    away = torch.randn(at.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    again = enter(kind, at, away, tapers[hit])
+    assert not ((again > 1e-6) & (again < torch.inf)).any()
+
+
+@pytest.mark.parametrize(("kind", "taper"), KINDS)
 def test_the_normal_is_the_gradient_of_the_implicit_function(kind, taper):
     o, d = rays(seed=1)
     count = o.shape[1]
