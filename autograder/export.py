@@ -16,7 +16,7 @@ import html
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timezone
 
 from .collect import collected_people
@@ -122,9 +122,17 @@ def export(
 
 
 def _people(course: Course, assignment: str, roster: Roster | None) -> dict[str, Person]:
-    if roster is not None:
-        return {person.student: person for person in roster.people}
-    return {person.student: person for person in collected_people(course, assignment)}
+    """Everybody by the id in this course; numbers that the roster lacks are those that `collect` read."""
+    collected = {person.student: person for person in collected_people(course, assignment)}
+    if roster is None:
+        return collected
+    people = {}
+    for person in roster.people:
+        seen = collected.get(person.student, person)
+        people[person.student] = replace(
+            person, canvas=person.canvas or seen.canvas, moodle=person.moodle or seen.moodle
+        )
+    return people
 
 
 def _without_failures(course: Course, assignment: str, lines: list[Line], made: Export) -> list[Line]:

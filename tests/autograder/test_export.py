@@ -156,7 +156,7 @@ def test_canvas_with_other_points_possible_is_said(course, roster):
     assert about(made, "has 100 points possible, here 7") == []
 
 
-def test_without_a_roster_the_numbers_from_collecting_are_used(course):
+def test_without_a_roster_the_numbers_from_collecting_are_used(course, roster):
     memory = course.folder / "collected" / f"{NAME}.json"
     taken = {"platform": "Canvas", "id": "101", "name": "lovelaceada"}
     write(
@@ -164,10 +164,14 @@ def test_without_a_roster_the_numbers_from_collecting_are_used(course):
     )
     try:
         made = export(course, NAME, "canvas")
+        with_names = export(
+            course, NAME, "canvas", roster("student,name\nada,Ada Lovelace\nemmy,Emmy Noether\n")
+        )
     finally:
         memory.unlink()
     assert rows_of(made)[2:] == [["lovelaceada", "101", "", "", "", "5.08"]]
     assert about(made, "give a --roster") == ["bob", "emmy"]
+    assert rows_of(with_names)[2:] == [["Ada Lovelace", "101", "", "", "", "5.08"]]
 
 
 # Moodle
