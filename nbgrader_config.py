@@ -16,6 +16,7 @@ course = Course.open(root=ROOT)
 c = get_config()
 c.CourseDirectory.course_id = course.name
 c.CourseDirectory.root = str(course.folder)
+c.CourseDirectory.db_url = course.db_url  # db_url in course.toml, or gradebook.db in course/
 c.GenerateAssignment.preprocessors = RELEASE
 c.Execute.timeout = 60  # seconds a cell
 

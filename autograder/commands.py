@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from .course import Course, CourseError
+from .database import shown, sqlite_file
 from .grade import grade as grade_all
 from .record import Result
 from .report import report, report_path
@@ -85,9 +86,9 @@ def places(course: Course, assignment: str) -> dict[str, str]:
         "report": report_path(course, assignment),
         "feedback": course.feedback("<student>", assignment) / f"{assignment}.html",
         "autograded": course.autograded("<student>", assignment) / f"{assignment}.ipynb",
-        "gradebook": course.gradebook,
+        "gradebook": sqlite_file(course.db_url) or shown(course.db_url),
     }
-    return {what: str(_near(path)) for what, path in found.items()}
+    return {what: str(_near(place) if isinstance(place, Path) else place) for what, place in found.items()}
 
 
 def _near(path: Path) -> Path:

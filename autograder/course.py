@@ -164,7 +164,21 @@ class Course:
 
     @property
     def db_url(self) -> str:
-        return f"sqlite:///{self.gradebook}"
+        """Address of the gradebook: `db_url` in course.toml for the folder `course/`, else a file in the folder.
+
+        Another folder never shares it, so that a trial or the demo's class does not end up in the real gradebook.
+        A relative SQLite file is one in `root`.
+        """
+        url = self.settings.get("db_url")
+        if url is None or self.folder.resolve() != (self.root / "course").resolve():
+            return f"sqlite:///{self.gradebook}"
+        if not isinstance(url, str) or not re.fullmatch(r"[a-z]\w*(\+\w+)?://\S*", url):
+            raise CourseError(
+                f"{self.root / 'course.toml'}: db_url is {url!r}; wanted: an address such as "
+                '"postgresql+psycopg://grader@db.example.org/course"'
+            )
+        relative = re.fullmatch(r"sqlite:///([^/:]\S*)", url)
+        return f"sqlite:///{self.root}/{relative[1]}" if relative else url
 
     def seed(self) -> str:
         """The secret seed of graded runs: `DLCV_SEED` where that is set, else the one in the folder."""

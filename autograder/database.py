@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from .course import CourseError
 
-__all__ = ["Access", "sqlite_file"]
+__all__ = ["Access", "shown", "sqlite_file"]
 
 log = logging.getLogger("autograder")
 
@@ -31,6 +32,8 @@ _MENDS = {
     ("is full",): "the disk is full; make room",
     ("readonly", "read-only", "unable to open"): "you need the right to write to the file and to its folder; "
     "give yourself that right",
+    ("no module named",): "the database's driver is missing; install it, for PostgreSQL: "
+    "pip install 'psycopg[binary]'",
     ("disk i/o error",): "the disk did not do what it was asked to; see that it is healthy and not full",
 }  # fmt: skip
 
@@ -48,9 +51,9 @@ class Access:
         from nbgrader.api import InvalidEntry
         from sqlalchemy.exc import SQLAlchemyError
 
-        self.name = str(sqlite_file(db_url) or db_url)
+        self.name = shown(db_url)
         self.url = f"{db_url}?timeout={ONE_TRY:g}" if sqlite_file(db_url) and "?" not in db_url else db_url
-        self.failures = (SQLAlchemyError, InvalidEntry, OSError)
+        self.failures = (SQLAlchemyError, InvalidEntry, OSError, ImportError)
 
     def create(self, make: Callable[[str], None]) -> None:
         """Let ``make(url)`` fill a new SQLite database, and put it into place when it is whole."""
@@ -103,6 +106,12 @@ class Access:
         waited_for = f" after {waited:.0f} seconds of waiting" if waited > ONE_TRY + 1 else ""
         told = f"the gradebook {self.name} could not be {done}{waited_for}: {reason}"
         return CourseError(f"{told}: {mend}, then run the same command again" if mend else told)
+
+
+def shown(db_url: str) -> str:
+    """The database as messages name it: a file, or an address without its password."""
+    path = sqlite_file(db_url)
+    return str(path) if path else re.sub(r"(?<=://)([^/@]*?):[^/]*@", r"\1@", db_url)
 
 
 def sqlite_file(db_url: str) -> Path | None:

@@ -21,6 +21,7 @@ from datetime import timezone
 
 from .collect import collected_people
 from .course import Chapter, Course, CourseError
+from .database import shown
 from .gradebook import Book, HandedIn, Mark
 from .late import Deadlines, Late, timestamp
 from .record import read_records
@@ -102,7 +103,7 @@ def export(
     with Book(course.db_url, course.name) as book:
         marks, submissions = book.marks(assignment), book.submissions(assignment)
     if not marks:
-        raise CourseError(f"nothing of {assignment} is in {course.gradebook} yet; run: autograder grade")
+        raise CourseError(f"nothing of {assignment} is in {shown(course.db_url)} yet; run: autograder grade")
     people, deadlines = _people(course, assignment, roster), Deadlines.of(course, assignment)
     lines = []
     for student in sorted(marks):

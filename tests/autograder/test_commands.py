@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autograder import commands
 from autograder.cli import main
+from autograder.course import CourseError
 from autograder.record import Result
 from autograder.terminal import in_words, progress_bar, remarks_on, results_table, summary
 from dlcv.checking import Verdict
@@ -139,6 +140,19 @@ def test_what_is_wrong_is_one_line(graded, small_course):
     assert done.exit_code == 1
     assert "run: autograder grade" in done.output
     assert CliRunner().invoke(main, ["grade"]).exit_code == 2
+
+
+def test_the_first_error_is_told_not_one_of_the_report_after_it(graded, monkeypatch):
+    def breaks_off(course, assignment, *, progress, **options):
+        progress(1, 2, Result("ada", assignment, "chapter", {}))
+        raise CourseError("the server is gone")
+
+    def report(course, assignment):
+        raise CourseError("the report cannot be written either")
+
+    monkeypatch.setattr(commands, "grade_all", breaks_off)
+    monkeypatch.setattr(commands, "report", report)
+    assert run(graded, "grade", "--json").output.strip().splitlines()[-1] == "Error: the server is gone"
 
 
 def test_places_are_near_or_whole(graded, monkeypatch):

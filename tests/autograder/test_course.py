@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from autograder.cli import main
 from autograder.course import Chapter, Course, CourseError, find_root, secret_seed
+from autograder.gradebook import Book
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = (
@@ -36,6 +37,38 @@ def test_folders_are_nbgraders(tmp_path):
     assert course.source("04_roi_align") == tmp_path / "source/04_roi_align"
     assert course.submitted("ada", "04_roi_align") == tmp_path / "submitted/ada/04_roi_align"
     assert course.db_url == f"sqlite:///{tmp_path}/gradebook.db"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", "sqlite:///{root}/course/gradebook.db"),
+        ('db_url = "postgresql+psycopg://grader@db/course"', "postgresql+psycopg://grader@db/course"),
+        ('db_url = "sqlite:////data/grades.db"', "sqlite:////data/grades.db"),
+        ('db_url = "sqlite:///grades/all.db"', "sqlite:///{root}/grades/all.db"),
+    ],
+)
+def test_the_gradebook_can_be_elsewhere(tmp_path, line, found):
+    course = course_with(tmp_path, line)
+    assert course.db_url == found.format(root=tmp_path)
+    aside = Course.open(tmp_path / "course/demo", root=tmp_path)
+    assert aside.db_url == f"sqlite:///{tmp_path}/course/demo/gradebook.db"
+
+
+@pytest.mark.parametrize("value", ["5", '"grades.db"', '"postgresql:db"', '""'])
+def test_what_is_no_address_of_a_gradebook(tmp_path, value):
+    with pytest.raises(CourseError, match=r"course.toml: db_url is .*; wanted: an address such as"):
+        _ = course_with(tmp_path, f"db_url = {value}").db_url
+
+
+def test_nbgraders_own_commands_use_the_same_gradebook(copy_of_repository):
+    copy = copy_of_repository()
+    with (copy.root / "course.toml").open("a") as file:
+        file.write('db_url = "sqlite:///grades.db"\n')
+    copy.run("nbgrader", "db", "student", "add", "ada")
+    with Book(Course.open(root=copy.root).db_url) as book:
+        assert [student.id for student in book.gradebook.students] == ["ada"]
+    assert not (copy.root / "course/gradebook.db").exists()
 
 
 def test_students_are_those_who_handed_in(tmp_path):

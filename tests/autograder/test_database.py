@@ -9,7 +9,7 @@ import pytest
 
 from autograder import database
 from autograder.course import CourseError
-from autograder.database import Access, sqlite_file
+from autograder.database import Access, shown, sqlite_file
 from autograder.gradebook import Book, Entries
 
 
@@ -159,3 +159,26 @@ def test_other_databases_are_left_to_themselves():
     assert sqlite_file("postgresql://host/grades") is None
     assert sqlite_file("sqlite:///:memory:") is None
     assert sqlite_file("sqlite:////a/b.db?timeout=3") == Path("/a/b.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "postgresql+psycopg://grader:s3:cr@t@db:5432/course?x=1",
+            "postgresql+psycopg://grader@db:5432/course?x=1",
+        ),
+        ("postgresql+psycopg://grader@db/course", "postgresql+psycopg://grader@db/course"),
+        ("postgresql+psycopg:///course", "postgresql+psycopg:///course"),
+        ("sqlite:////a/b.db", "/a/b.db"),
+    ],
+)
+def test_no_password_is_shown(url, said):
+    assert shown(url) == said
+
+
+def test_a_missing_driver_is_told():
+    with pytest.raises(
+        CourseError, match=r"could not be opened: .*'pg8000'.* pip install 'psycopg\[binary\]'"
+    ):
+        Book("postgresql+pg8000://grader:secret@db.invalid/course")
