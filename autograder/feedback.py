@@ -10,21 +10,19 @@ import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from dlcv.checking import Verdict, load_exercises, picture
 
 from .course import Course, CourseError
 from .gradebook import Book, Mark
+from .pages import code_css, highlighted, templates
 from .record import Essay, Result, read_records
+from .settle import settle
 from .writing import write
 
-__all__ = ["feedback", "feedback_page", "templates"]
+__all__ = ["feedback", "feedback_page"]
 
 MARKS = {"right": ("✓", "good"), "not attempted": ("○", "calm"), "engine error": ("!", "calm")}
 
@@ -37,6 +35,7 @@ def feedback(course: Course, assignment: str, students: Iterable[str] | None = N
             f"nothing of {assignment} has been graded yet in {course.folder}; run: autograder grade"
         )
     with Book(course.db_url, course.name) as book:
+        settle(course, book, assignment, results)
         marks = book.marks(assignment)
     titles = Titles.of(course, results[0].chapter)
     return [
@@ -83,7 +82,7 @@ def feedback_page(result: Result, marks: Mapping[str, Mark], titles: Titles) -> 
             waiting=sum(row["max_points"] for row in rows if row["waiting"]),
             title=titles.chapter,
             course=titles.course,
-            code_css=_code_css(),
+            code_css=code_css(),
         )
     )
 
@@ -112,7 +111,7 @@ def _row(
         "hint": verdict.hint,
         "picture": picture.html(verdict.picture) if verdict.picture else "",
         "marks": verdict.marks if verdict.kind != "right" else [],
-        "code": _highlighted(source, _line_named(verdict)) if source else "",
+        "code": highlighted(source, _line_named(verdict)) if source else "",
         "open": verdict.kind not in ("right", "not attempted"),
         "comment": comment or "",
         "essay": False,
@@ -139,12 +138,12 @@ def _essay_row(essay: Essay, mark: Mark | None) -> dict[str, Any]:
     }
 
 
-def _line_named(verdict: Verdict) -> int | None:
-    """The line of the learner's cell that the verdict speaks of."""
+def _line_named(verdict: Verdict) -> list[int]:
+    """The line of the learner's cell that the verdict speaks of, if it does."""
     for text in (verdict.message, *verdict.detail):
         if found := re.search(r"\bline (\d+) of your cell", text):
-            return int(found[1])
-    return None
+            return [int(found[1])]
+    return []
 
 
 def _words(text: str) -> str:
@@ -162,62 +161,3 @@ def _words(text: str) -> str:
         return mistune.create_markdown(renderer=Quiet(escape=True))(text[:50_000])
     except RecursionError:
         return f"<pre>{html.escape(text[:50_000])}</pre>"
-
-
-@lru_cache
-def _formatter():
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-
-    return PythonLexer(), HtmlFormatter
-
-
-@lru_cache(maxsize=512)
-def _highlighted(source: str, line: int | None) -> str:
-    from pygments import highlight
-
-    lexer, formatter = _formatter()
-    shown = source[:40_000]
-    return highlight(
-        shown, lexer, formatter(cssclass="code", linenos="inline", hl_lines=[line] if line else [])
-    )
-
-
-@lru_cache
-def _code_css() -> str:
-    _, formatter = _formatter()
-    light = formatter(style="friendly", nobackground=True).get_style_defs(".code")
-    dark = formatter(style="github-dark", nobackground=True).get_style_defs(".code")
-    keep = [
-        [rule for rule in css.splitlines() if re.match(r"\.code \.[a-z0-9]+ \{", rule)]
-        for css in (light, dark)
-    ]
-    keep = [[rule for rule in rules if ".hll" not in rule] for rules in keep]
-    return "\n".join(keep[0]) + "\n@media (prefers-color-scheme: dark) {\n" + "\n".join(keep[1]) + "\n}"
-
-
-@lru_cache
-def templates() -> jinja2.Environment:
-    """The pages' templates; everything is escaped unless a template says otherwise."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["code_words"] = code_words
-    environment.globals.update(points=lambda value: f"{round(value, 2):g}", share=share)
-    return environment
-
-
-def code_words(line: str) -> Markup:
-    """Escape a line and set its `backticked` words as code."""
-    pieces = html.escape(line).split("`")
-    if len(pieces) % 2 == 0:  # a single backtick is no pair
-        return Markup(html.escape(line))
-    return Markup("".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces)))
-
-
-def share(value: float, whole: float) -> float:
-    return round(100 * min(max(value / whole, 0.0), 1.0), 1) if whole else 0.0

@@ -6,6 +6,7 @@ grading, `generate_feedback` and `export` go on working. Scores and comments tha
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -166,8 +167,11 @@ class Book:
             return
 
         def transaction() -> None:
-            self.gradebook.find_assignment(assignment).duedate = _utc(due)
-            self.db.commit()
+            with contextlib.suppress(self.api.MissingEntry):
+                found = self.gradebook.find_assignment(assignment)
+                if found.duedate != _utc(due):
+                    found.duedate = _utc(due)
+                    self.db.commit()
 
         self._patiently("told about the due date", transaction)
 
@@ -217,13 +221,23 @@ class Book:
 
     def settle(self, assignment: str, lateness: Mapping[str, Late | None]) -> None:
         """Store what lateness costs each student now: scores, due dates or extensions may have changed."""
+        from sqlalchemy import select
+
+        api = self.api
+        marks = self.marks(assignment)
+        submitted = (
+            select(api.SubmittedAssignment, api.SubmittedNotebook)
+            .join(api.SubmittedNotebook, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
+            .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+            .where(api.Assignment.name == assignment)
+        )
 
         def transaction() -> None:
-            for submission in self.gradebook.assignment_submissions(assignment):
-                if submission.student_id in lateness:
-                    for submitted in submission.notebooks:
-                        total = sum(_total(grade) for grade in submitted.grades)
-                        self._set_penalty(submission, submitted, lateness[submission.student_id], total)
+            for submission, notebook in self.db.execute(submitted).all():
+                student = submission.student_id
+                if student in lateness:
+                    total = sum(mark.score for mark in marks.get(student, {}).values())
+                    self._set_penalty(submission, notebook, lateness[student], total)
             self.db.commit()
 
         self._patiently("written", transaction)

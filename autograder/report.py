@@ -1,37 +1,50 @@
 """The class report: one self-contained page for the people who teach, made from records and gradebook.
 
-What was hard, which mistakes were made how often, and who needs a human, with the reason.
+What was hard, which mistakes were made how often, who came late, and who needs a human, with the reason. Examples
+of mistakes name a submission by its fingerprint, so that the page can be shown to a class, up to its last section.
 """
 
 from __future__ import annotations
 
+import ast
 import math
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from markupsafe import Markup
+from dlcv.checking import Verdict
 
+from .attention import Reason, for_a_human
 from .course import Course, CourseError
-from .feedback import MARKS, Titles, templates
+from .feedback import MARKS, Titles, feedback_page, page_path
 from .gradebook import Book, Mark
+from .histogram import histogram
+from .late import IN_GRACE, LATE, ON_TIME, TOO_LATE, UNKNOWN
+from .pages import code_css, highlighted, templates
 from .record import Result, read_records
+from .settle import settle
 from .writing import write
 
 __all__ = ["report", "report_page", "report_path"]
 
-# What an answer came to, in the order in which the bars stack, and the colour of each.
+Marks = Mapping[str, Mapping[str, Mark]]
+
+# What an answer came to, in the order in which the bars stack, and the pattern of each.
 OUTCOMES = {
     "right": "good",
     "partly right": "half",
-    "slip": "slip",
+    "known mistake": "slip",
     "wrong": "bad",
-    "crashed": "crash",
+    "crashed or too slow": "crash",
+    "forbidden call": "ban",
     "not attempted": "none",
 }
+STATUSES = (ON_TIME, IN_GRACE, LATE, TOO_LATE, UNKNOWN)
+HASH = 8  # characters of a submission's fingerprint that name it here
+MOST_EXAMPLES = 4
 
 
 def report(course: Course, assignment: str) -> Path:
@@ -42,8 +55,14 @@ def report(course: Course, assignment: str) -> Path:
             f"nothing of {assignment} has been graded yet in {course.folder}; run: autograder grade"
         )
     with Book(course.db_url, course.name) as book:
+        changed = settle(course, book, assignment, results)
         marks = book.marks(assignment)
-    page = report_page(results, marks, Titles.of(course, results[0].chapter))
+    titles = Titles.of(course, results[0].chapter)
+    for result in changed:
+        write(page_path(course, result), feedback_page(result, marks.get(result.student, {}), titles))
+    graded = {result.student for result in results}
+    missing = [student for student in course.students(assignment) if student not in graded]
+    page = report_page(results, marks, titles, missing)
     return write(report_path(course, assignment), page)
 
 
@@ -51,11 +70,12 @@ def report_path(course: Course, assignment: str) -> Path:
     return course.folder / "report" / f"{assignment}.html"
 
 
-def report_page(results: Sequence[Result], marks: Mapping[str, Mapping[str, Mark]], titles: Titles) -> str:
-    """Return the page as one string of HTML."""
+def report_page(results: Sequence[Result], marks: Marks, titles: Titles, missing: Sequence[str] = ()) -> str:
+    """Return the page as one string of HTML; `missing` handed in and have not been graded."""
     rows = [_student(result, marks.get(result.student, {})) for result in results]
-    totals = [row.points for row in rows]
+    totals = [row.final for row in rows]
     whole = max(result.max_points for result in results)
+    reasons = for_a_human(results)
     return (
         templates()
         .get_template("report.html.j2")
@@ -67,22 +87,28 @@ def report_page(results: Sequence[Result], marks: Mapping[str, Mapping[str, Mark
             mean=statistics.fmean(totals),
             median=statistics.median(totals),
             whole=whole,
-            waiting=[row for row in rows if row.reasons],
+            passed=sum(all(verdict.right for verdict in result.verdicts.values()) for result in results),
+            reasons=[(reason, _listed(reason, rows)) for reason in reasons],
+            waiting=len({student for reason in reasons for student in reason.students} | set(missing)),
+            missing=missing,
             seconds=statistics.median(result.seconds for result in results),
             essays=_essays(results, marks),
-            walls=sorted({result.walls for result in results if result.walls and not result.unsafe}),
+            walls=Counter(result.walls for result in results if result.walls and not result.unsafe).most_common(),
             unsafe=sorted({result.walls for result in results if result.unsafe}),
             unwalled=sum(result.unsafe for result in results),
             histogram=histogram(totals, whole),
             exercises=_exercises(results, titles),
             outcomes=OUTCOMES,
             slips=_slips(results, titles),
+            others=_others(results, titles),
+            late=_lateness(results, rows),
             rows=rows,
+            code_css=code_css(),
         )
     )
 
 
-def _essays(results: Sequence[Result], marks: Mapping[str, Mapping[str, Mark]]) -> dict[str, int]:
+def _essays(results: Sequence[Result], marks: Marks) -> dict[str, int]:
     """How many answers to each essay question wait for a reader."""
     waiting = Counter()
     for result in results:
@@ -92,33 +118,52 @@ def _essays(results: Sequence[Result], marks: Mapping[str, Mapping[str, Mark]]) 
     return {name: count for name, count in waiting.items() if count}
 
 
+# Students
+
+
 @dataclass(frozen=True)
 class StudentRow:
-    """One line of the class list."""
+    """One line of the class list; `final` is what remains of `points` after `penalty`."""
 
     student: str
     points: float
+    penalty: float
+    late: str
     marks: list[tuple[str, str, str]]
-    reasons: list[str]
     feedback: str
-    notebook: str
+
+    @property
+    def final(self) -> float:
+        return self.points - self.penalty
 
 
 def _student(result: Result, marks: Mapping[str, Mark]) -> StudentRow:
     folder = f"{quote(result.student)}/{quote(result.assignment)}/{quote(result.assignment)}"
-    signs = [(*MARKS.get(v.kind, ("✗", "bad")), f"{v.exercise}: {v.kind}") for v in result.verdicts.values()]
-    signs = [("◐", "half", words) if v.points and v.kind != "right" else (sign, tone, words)
-             for (sign, tone, words), v in zip(signs, result.verdicts.values(), strict=True)]  # fmt: skip
+    signs = [_sign(verdict) for verdict in result.verdicts.values()]
     points = sum(mark.score for mark in marks.values()) if marks else result.points
-    reasons = [flag for flag in result.flags if not flag.startswith("essay to grade")]
-    return StudentRow(
-        result.student, points, signs, reasons, f"../feedback/{folder}.html", f"../autograded/{folder}.ipynb"
-    )
+    late = result.late
+    said = late.status if late and (late.is_late or late.status == IN_GRACE) else ""
+    penalty = late.penalty(points) if late else 0.0
+    return StudentRow(result.student, points, penalty, said, signs, f"../feedback/{folder}.html")
+
+
+def _sign(verdict: Verdict) -> tuple[str, str, str]:
+    sign, tone = MARKS.get(verdict.kind, ("✗", "bad"))
+    if verdict.points and verdict.kind != "right":
+        sign, tone = "◐", "half"
+    return sign, tone, verdict.slip or verdict.kind
+
+
+def _listed(reason: Reason, rows: Sequence[StudentRow]) -> list[tuple[StudentRow, list[str]]]:
+    return [(row, reason.students[row.student]) for row in rows if row.student in reason.students]
+
+
+# Exercises
 
 
 @dataclass(frozen=True)
 class ExerciseRow:
-    """How the class did on one exercise."""
+    """How the class did on one exercise; times in milliseconds, `slow` is exceeded by one in twenty."""
 
     name: str
     title: str
@@ -126,7 +171,8 @@ class ExerciseRow:
     passed: float
     mean: float
     max_points: float
-    milliseconds: float
+    usual: float
+    slow: float
 
 
 def _exercises(results: Sequence[Result], titles: Titles) -> list[ExerciseRow]:
@@ -139,7 +185,7 @@ def _exercises(results: Sequence[Result], titles: Titles) -> list[ExerciseRow]:
             for outcome, tone in OUTCOMES.items()
             if counts[outcome]
         ]
-        timed = [verdict.seconds for verdict in verdicts if verdict.seconds]
+        times = sorted(1000 * verdict.seconds for verdict in verdicts if verdict.seconds)
         rows.append(
             ExerciseRow(
                 name,
@@ -148,79 +194,117 @@ def _exercises(results: Sequence[Result], titles: Titles) -> list[ExerciseRow]:
                 100 * counts["right"] / len(verdicts),
                 statistics.fmean(verdict.points for verdict in verdicts),
                 verdicts[0].max_points,
-                1000 * statistics.median(timed) if timed else math.nan,
+                statistics.median(times) if times else math.nan,
+                times[math.ceil(0.95 * len(times)) - 1] if times else math.nan,
             )
         )
     return rows
 
 
-def _outcome(verdict) -> str:
-    if verdict.kind in ("right", "not attempted"):
+def _outcome(verdict: Verdict) -> str:
+    if verdict.kind in ("right", "not attempted", "forbidden call"):
         return verdict.kind
     if verdict.kind == "slip":
-        return "slip"
-    if verdict.kind in ("crashed", "too slow", "engine error"):
-        return "partly right" if verdict.points else "crashed"
-    return "partly right" if verdict.points else "wrong"
+        return "known mistake"
+    if verdict.points:
+        return "partly right"
+    return "crashed or too slow" if verdict.kind in ("crashed", "too slow", "engine error") else "wrong"
 
 
-@dataclass(frozen=True)
-class SlipRow:
-    """One known mistake and how often it was made."""
+# Mistakes
+
+
+@dataclass
+class Mistake:
+    """One mistake, how many made it, and examples: fingerprints of submissions and the text of one."""
 
     exercise: str
-    slip: str
-    diagnosis: str
-    count: int
-    share: float
+    name: str
+    words: str = ""
+    count: int = 0
+    share: float = 0.0  # of those who tried, in per cent
+    examples: list[str] = field(default_factory=list)
+    code: str = ""
+
+    def add(self, result: Result, answer: str) -> None:
+        self.count += 1
+        mark = result.digests.get("submission", "")[:HASH]
+        if mark and len(self.examples) < MOST_EXAMPLES:
+            self.examples.append(mark)
+            # The shortest of the examples is the easiest to read.
+            shown = _without_words(answer)
+            if shown and (not self.code or len(shown) < len(self.code)):
+                self.code, self.examples = shown, [mark, *self.examples[:-1]]
+
+    @property
+    def picture(self) -> str:
+        return highlighted(self.code) if self.code else ""
 
 
-def _slips(results: Sequence[Result], titles: Titles) -> list[SlipRow]:
-    made = Counter()
-    words = {}
+def _without_words(answer: str) -> str:
+    """A learner's code without comments and docstrings, where a name might stand; empty where it is no Python."""
+    try:
+        tree = ast.parse(answer)
+        for node in ast.walk(tree):
+            documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            if documented and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        return ast.unparse(tree)
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+
+
+def _slips(results: Sequence[Result], titles: Titles) -> list[Mistake]:
+    """The known mistakes that were made, the most frequent first."""
+    return _counted(results, titles, lambda verdict: verdict.slip, lambda verdict: verdict.diagnosis)
+
+
+def _others(results: Sequence[Result], titles: Titles) -> list[Mistake]:
+    """What is wrong and was not recognised."""
+
+    def name(verdict: Verdict) -> str:
+        return "" if verdict.slip or verdict.kind in ("right", "not attempted") else verdict.kind
+
+    return _counted(results, titles, name, lambda verdict: "")
+
+
+def _counted(results: Sequence[Result], titles: Titles, name, words) -> list[Mistake]:
+    made: dict[tuple[str, str], Mistake] = {}
+    tried = Counter()
     for result in results:
-        for verdict in result.verdicts.values():
-            if verdict.slip:
-                made[verdict.exercise, verdict.slip] += 1
-                words[verdict.exercise, verdict.slip] = verdict.diagnosis
-    most = max(made.values(), default=1)
-    return [
-        SlipRow(
-            titles.exercises.get(exercise, exercise), slip, words[exercise, slip], count, 100 * count / most
-        )
-        for (exercise, slip), count in made.most_common()
-    ]
+        if result.problem:
+            continue
+        for exercise, verdict in result.verdicts.items():
+            tried[exercise] += verdict.kind != "not attempted"
+            if name(verdict):
+                title = titles.exercises.get(exercise, exercise)
+                mistake = made.setdefault(
+                    (exercise, name(verdict)), Mistake(title, name(verdict), words(verdict))
+                )
+                mistake.add(result, result.answers.get(exercise, ""))
+    for (exercise, _), mistake in made.items():
+        mistake.share = 100 * mistake.count / tried[exercise]
+    return sorted(made.values(), key=lambda mistake: -mistake.count)
 
 
-def histogram(totals: Sequence[float], whole: float, bins: int = 12) -> Markup:
-    """Return the distribution of scores as inline SVG whose colours are the page's own."""
-    whole = whole or 1.0
-    counts = [0] * bins
-    for total in totals:
-        counts[min(bins - 1, max(0, int(bins * total / whole)))] += 1
-    width, height, base = 720, 212, 170
-    step, tallest = width / bins, max(counts) or 1
-    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Distribution of scores">']
-    for place, count in enumerate(counts):
-        bar = round((base - 22) * count / tallest, 1)
-        x, low, high = place * step, whole * place / bins, whole * (place + 1) / bins
-        parts.append(
-            f'<rect x="{x + 3:.1f}" y="{base - bar}" width="{step - 6:.1f}" height="{bar}" rx="3" class="bin">'
-            f"<title>{low:.3g} to {high:.3g} points: {count}</title></rect>"
-        )
-        if count:
-            parts.append(f'<text x="{x + step / 2:.1f}" y="{base - bar - 6}" class="count">{count}</text>')
-    parts.append(f'<line x1="0" x2="{width}" y1="{base}" y2="{base}" class="axis"/>')
-    for place in range(0, bins + 1, bins // 4):
-        anchor = "start" if place == 0 else "end" if place == bins else "middle"
-        x = place * step
-        parts.append(
-            f'<text x="{x:.1f}" y="{base + 34}" text-anchor="{anchor}" class="tick">{whole * place / bins:g}</text>'
-        )
-    if totals:
-        mean = statistics.fmean(totals)
-        x = width * mean / whole
-        parts.append(
-            f'<path d="M{x:.1f} {base + 3} l7 12 h-14 z" class="mean"><title>mean {mean:.1f}</title></path>'
-        )
-    return Markup("".join(parts) + "</svg>")
+# Lateness
+
+
+def _lateness(results: Sequence[Result], rows: Sequence[StudentRow]) -> dict | None:
+    """How many came when, and the late ones; None where nothing was due."""
+    known = [(result.late, row) for result, row in zip(results, rows, strict=True) if result.late]
+    if not known:
+        return None
+    late = [(late, row) for late, row in known if late.is_late]
+    due = Counter(late.due for late, _ in known if not late.extended)
+    kinds = defaultdict(int)
+    for found, _ in known:
+        kinds[found.status] += 1
+    return {
+        "due": due.most_common(1)[0][0] if due else "",
+        "counts": [(status, kinds[status]) for status in STATUSES if kinds[status]],
+        "extended": sum(late.extended for late, _ in known),
+        "number": len(late),
+        "taken": sum(row.penalty for _, row in late),
+        "rows": sorted(late, key=lambda found: (-found[0].percent, -found[0].days, found[1].student)),
+    }

@@ -7,9 +7,10 @@ import pytest
 from autograder.autograded import _Budget as Budget
 from autograder.autograded import autograded_notebook, kept_outputs
 from autograder.course import CourseError
-from autograder.feedback import Titles, code_words, feedback, feedback_page
+from autograder.feedback import Titles, feedback, feedback_page
 from autograder.grade import grade
 from autograder.gradebook import Mark
+from autograder.pages import code_words
 from autograder.record import Essay, Result
 from autograder.report import histogram, report, report_page
 from autograder.restore import restore
