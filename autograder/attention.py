@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .record import Result
 
-__all__ = ["Reason", "for_a_human", "is_essay"]
+__all__ = ["Reason", "for_a_human", "for_the_learner", "is_essay"]
 
 # A kind of flag: what it is called, what to do, and the words by which its flags are known.
 KINDS = (
@@ -24,6 +24,8 @@ KINDS = (
     ("Files and outputs", "Seldom more than a name.", r"file is called|notebooks were handed in|is a link|outputs of"),
 )  # fmt: skip
 OTHER = ("Other remarks", "", "")
+# What helps the learner, too: how the notebook came in and ran. The rest is told by verdicts or concerns teachers.
+TOLD_TO_LEARNERS = ("Stopped or left out", "Changed notebooks", "Files and outputs")
 
 
 @dataclass
@@ -43,6 +45,11 @@ def for_a_human(results: Sequence[Result]) -> list[Reason]:
             if not is_essay(flag):
                 reasons[_kind(flag, result)].students.setdefault(result.student, []).append(flag)
     return [reason for reason in reasons.values() if reason.students]
+
+
+def for_the_learner(result: Result) -> list[str]:
+    """The flags that tell a learner how the notebook came in and ran, and nothing of what went wrong on our side."""
+    return [flag for flag in result.flags if not is_essay(flag) and _kind(flag, result) in TOLD_TO_LEARNERS]
 
 
 def is_essay(flag: str) -> bool:

@@ -326,6 +326,29 @@ def report(assignment: str, folder: Path | None) -> None:
 
 
 @main.command()
+@assignment_option
+@click.option(
+    "--at-least",
+    type=click.IntRange(1, 100),
+    default=70,
+    show_default=True,
+    help="Per cent that two answers must have in common to be listed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a pair, one a line.")
+@course_option
+def similar(assignment: str, at_least: int, as_json: bool, folder: Path | None) -> None:
+    """List answers that resemble each other, for a human to read side by side.
+
+    Compares graded answers without names, numbers, comments, layout and order of statements, leaves out
+    what everybody has, and writes report/ASSIGNMENT-similar.html. Likeness proves nothing.
+    """
+    with plain_errors():
+        from .commands import similar as run
+
+        run(Course.open(folder), assignment, at_least / 100, as_json=as_json)
+
+
+@main.command()
 @click.option(
     "--keep", is_flag=True, help="Grade the class as it is in course/demo instead of making it anew."
 )

@@ -16,7 +16,7 @@ from .record import Result
 from .report import report, report_path
 from .terminal import progress_bar, remarks_on, results_table, summary
 
-__all__ = ["grade", "places"]
+__all__ = ["grade", "places", "similar"]
 
 
 def grade(course: Course, assignment: str, *, as_json: bool = False, **options: Any) -> list[Result]:
@@ -78,6 +78,28 @@ def _all_well(results: list[Result]) -> list[Result]:
 def _print_json(result: Result) -> None:
     sys.stdout.write(json.dumps(result.to_dict()) + "\n")
     sys.stdout.flush()
+
+
+def similar(course: Course, assignment: str, at_least: float, *, as_json: bool) -> None:
+    """Write the page of answers that resemble each other and say how many there are, or print the pairs."""
+    from .similar_report import similar as compare
+
+    path, found = compare(course, assignment, at_least)
+    if as_json:
+        for exercise in found:
+            for pair in exercise.pairs:
+                people = [list(pair.one.people), list(pair.other.people)]
+                told = {"exercise": exercise.exercise, "people": people, "share": round(pair.share, 3)}
+                sys.stdout.write(json.dumps({**told, "words": pair.words}) + "\n")
+            for group in exercise.groups:
+                told = {"exercise": exercise.exercise, "people": [list(group.people)], "share": 1.0}
+                sys.stdout.write(json.dumps({**told, "words": len(group.normal)}) + "\n")
+        return
+    pairs, groups = (sum(len(getattr(one, what)) for one in found) for what in ("pairs", "groups"))
+    answers = sum(exercise.answers for exercise in found)
+    sys.stdout.write(f"{answers} answers compared · {pairs} pairs alike · {groups} groups of equal answers\n")
+    sys.stdout.write("likeness proves nothing: read both answers, then talk to the people\n")
+    sys.stdout.write(f"{_near(path)}\n")
 
 
 def places(course: Course, assignment: str) -> dict[str, str]:

@@ -15,9 +15,11 @@ from typing import Any
 
 from dlcv.checking import Verdict, load_exercises, picture
 
+from .attention import for_the_learner
 from .course import Course, CourseError
 from .gradebook import Book, Mark
-from .pages import code_css, highlighted, templates
+from .late import UNKNOWN, Late
+from .pages import code_css, highlighted, moment, templates
 from .record import Essay, Result, read_records
 from .settle import settle
 from .writing import write
@@ -25,6 +27,19 @@ from .writing import write
 __all__ = ["feedback", "feedback_page"]
 
 MARKS = {"right": ("✓", "good"), "not attempted": ("○", "calm"), "engine error": ("!", "calm")}
+# A verdict as a learner reads it, and what it means where the check's own words do not say it.
+IN_WORDS = {
+    "slip": "wrong answer",
+    "wrong values": "wrong numbers",
+    "crashed": "stopped with an error",
+    "forbidden call": "uses what it may not",
+    "engine error": "not judged",
+}
+MEANS = {
+    "forbidden call": "An answer that uses it counts nothing, right or not.",
+    "too slow": "Look for a loop that does not end, or for work that is done again for every number.",
+    "engine error": "Our check failed, not your answer. Your instructor has been told; you need do nothing.",
+}
 
 
 def feedback(course: Course, assignment: str, students: Iterable[str] | None = None) -> list[Path]:
@@ -72,14 +87,18 @@ def feedback_page(result: Result, marks: Mapping[str, Mark], titles: Titles) -> 
         for name, verdict in result.verdicts.items()
     ]
     rows += [_essay_row(essay, marks.get(essay.name)) for essay in result.essays]
+    total = sum(row["points"] for row in rows)
     return (
         templates()
         .get_template("feedback.html.j2")
         .render(
             result=result,
             rows=rows,
-            total=sum(row["points"] for row in rows),
+            total=total,
+            penalty=result.late.penalty(total) if result.late else 0.0,
+            late=_lateness(result.late),
             waiting=sum(row["max_points"] for row in rows if row["waiting"]),
+            notes=for_the_learner(result),
             title=titles.chapter,
             course=titles.course,
             code_css=code_css(),
@@ -87,36 +106,57 @@ def feedback_page(result: Result, marks: Mapping[str, Mark], titles: Titles) -> 
     )
 
 
+def _lateness(late: Late | None) -> str:
+    """What a learner is told about time: why points were taken off, or that an extension held."""
+    if late is None or late.status == UNKNOWN:
+        return ""
+    extension = f"Your extension ran until {moment(late.due)}." if late.extended else ""
+    return " ".join(filter(None, (late.why, extension)))
+
+
 def _row(
     verdict: Verdict, mark: Mark | None, comment: str | None, result: Result, titles: Titles
 ) -> dict[str, Any]:
     sign, tone = MARKS.get(verdict.kind, ("✗", "bad"))
     by_hand = mark is not None and (mark.manual_score is not None or bool(mark.extra_credit))
+    points = mark.score if by_hand else verdict.points
+    if points > 0 and not verdict.right:
+        sign, tone = ("✓", "good") if points >= verdict.max_points else ("◐", "half")
     source = result.answers.get(verdict.exercise, "")
-    kind = "wrong answer" if verdict.kind == "slip" else verdict.kind
     return {
         "name": verdict.exercise,
         "title": titles.exercises.get(verdict.exercise, verdict.exercise),
         "mark": sign,
         "tone": tone,
-        "kind": kind,
-        "points": mark.score if by_hand else verdict.points,
+        "kind": IN_WORDS.get(verdict.kind, verdict.kind),
+        "points": points,
         "auto_points": verdict.points,
         "max_points": verdict.max_points,
         "given_by_hand": by_hand,
-        "cases": f"{verdict.passed} of {verdict.total} {verdict.unit}" if verdict.marks else "",
+        "cases": f"{verdict.passed} of {verdict.total} {verdict.unit} passed" if verdict.marks else "",
         "case": verdict.case,
-        "lines": [] if verdict.right else [line for line in (verdict.message, *verdict.detail) if line],
+        "lines": _lines(verdict),
+        "means": MEANS.get(verdict.kind, ""),
         "diagnosis": verdict.diagnosis,
         "hint": verdict.hint,
         "picture": picture.html(verdict.picture) if verdict.picture else "",
         "marks": verdict.marks if verdict.kind != "right" else [],
+        "unit": verdict.unit,
         "code": highlighted(source, _line_named(verdict)) if source else "",
         "open": verdict.kind not in ("right", "not attempted"),
         "comment": comment or "",
         "essay": False,
         "waiting": False,
     }
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    """What the check says. Of an error of ours nothing is shown: it is no learner's business to read it."""
+    if verdict.kind in ("right", "engine error"):
+        return []
+    if verdict.kind == "not attempted" and "NotImplementedError" in verdict.message:
+        return ["The cell still raises `NotImplementedError`, as it was given out."]
+    return [line for line in (verdict.message, *verdict.detail) if line]
 
 
 def _essay_row(essay: Essay, mark: Mark | None) -> dict[str, Any]:

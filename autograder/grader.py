@@ -20,6 +20,7 @@ from .late import Deadlines, handed_in, timestamp
 from .record import Essay, Result, digest
 from .release import Release
 from .sandbox import Limits, Sandbox
+from .seeds import Seeds
 from .submission import HandedIn, Submission, fetch, open_submission
 from .wire import Gone
 
@@ -33,14 +34,14 @@ NOT_GRADED = "NOT GRADED"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is the same for all submissions of one assignment; it holds the secret seed.
+    """What is the same for all submissions of one assignment; `seeds` holds the secret seed.
 
     `digests` and `checks` are fingerprints of what verdicts depend on: `checks` of the code of each exercise. `judged`
     names the exercises that jobs may ask for; None: all.
     """
 
     release: Release = field(repr=False)
-    seed: str = field(repr=False)
+    seeds: Seeds
     titles: Titles
     limits: Limits
     digests: Mapping[str, str]
@@ -52,20 +53,19 @@ class Plan:
     def of(cls, course: Course, release: Release, limits: Limits) -> Plan:
         from .fingerprint import engine_digest, exercise_digest
 
-        seed = course.seed()
         digests = {
             "release": release.digest[:32],
-            "seed": digest(f"seed of {release.assignment}: {seed}"),
             "limits": digest(repr(limits)),
             "engine": engine_digest(),
         }
         checks = {name: exercise_digest(exercise) for name, exercise in _tested(release, limits).items()}
         titles, deadlines = Titles.of(course, release.chapter), Deadlines.of(course, release.assignment)
-        return cls(release, seed, titles, limits, digests, deadlines, checks)
+        return cls(release, Seeds.of_course(course), titles, limits, digests, deadlines, checks)
 
     def basis(self, exercise: str, job: Job) -> dict[str, str]:
         """What a verdict on one exercise of one submission depends on: equal digests, equal verdict."""
-        return {"submission": job.digest, **self.digests, "check": self.checks[exercise]}
+        seed = digest(f"seed of {self.release.assignment}: {self.seeds.of(job.student)}")
+        return {"submission": job.digest, **self.digests, "seed": seed, "check": self.checks[exercise]}
 
     @property
     def exercises(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Grader:
     plan : Plan
         What all submissions have in common.
     judges : dict
-        The judge of each exercise that a job may ask for.
+        The judge of each exercise that a job may ask for, with the course's own seed.
     sandbox : Sandbox, optional
         Where learners' code runs; not needed for jobs that judge nothing.
     """
@@ -161,7 +161,10 @@ class Grader:
 
     @classmethod
     def prepare(cls, plan: Plan, sandbox: Sandbox | None) -> Grader:
-        """Make the judges: all cases, expected values and slip outputs, once for the whole class."""
+        """Make the judges: all cases, expected values and slip outputs, once for the whole class.
+
+        With a seed a student these only show that cases can be made; see `judges_of`.
+        """
         import torch
 
         from dlcv.checking import EngineError, Judge
@@ -172,12 +175,26 @@ class Grader:
             if plan.judged is not None and name not in plan.judged:
                 continue
             try:
-                judges[name] = Judge(exercise, seed=plan.seed)
+                judges[name] = Judge(exercise, seed=plan.seeds.secret)
             except EngineError as error:
                 raise CourseError(f"{plan.release.assignment}: {error}") from None
-            for slip in exercise.slips:
-                judges[name].slip_replies(slip)
+            if not plan.seeds.per_student:
+                for slip in exercise.slips:
+                    judges[name].slip_replies(slip)
         return cls(plan, judges, sandbox)
+
+    def judges_of(self, job: Job) -> dict[str, Any]:
+        """The judge of each exercise that a job asks for: everybody's, or made anew with the student's own seed.
+
+        What slips answer to a student's own cases is worked out when an answer is wrong, not before.
+        """
+        from dlcv.checking import Judge
+
+        asked = {name: judge for name, judge in self.judges.items() if job.asks_for(name)}
+        if not self.plan.seeds.per_student:
+            return asked
+        seed = self.plan.seeds.of(job.student)
+        return {name: Judge(judge.exercise, seed=seed) for name, judge in asked.items()}
 
     def leave(self) -> None:
         if self.sandbox is not None:
@@ -215,7 +232,7 @@ class Grader:
         """Judge what the job asks for; take the rest from the earlier record."""
         from .examine import Examination, examine, without_a_run
 
-        judges = {name: self.judges[name] for name in self.judges if job.asks_for(name)}
+        judges = self.judges_of(job)
         earlier = job.earlier or Result(job.student, self.release.assignment, self.release.chapter, {})
         if submission.problem:
             examined = without_a_run(judges, submission.problem)

@@ -31,7 +31,7 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(breakable=breakable, code_words=code_words, moment=moment)
+    environment.filters.update(breakable=breakable, tight=tight, code_words=code_words, moment=moment)
     environment.globals.update(points=lambda value: f"{round(value, 2):g}", share=share, duration=duration)
     return environment
 
@@ -51,6 +51,11 @@ def breakable(name: str) -> Markup:
     Markup('a_<wbr>b')
     """
     return Markup(html.escape(name).replace("_", "_<wbr>"))
+
+
+def tight(sentence: str) -> str:
+    """No line ends between a number and its per cent."""
+    return sentence.replace(" %", "\u00a0%")
 
 
 def moment(iso: str) -> str:

@@ -77,6 +77,11 @@ class Result:
         return sum(verdict.points for verdict in self.verdicts.values())
 
     @property
+    def penalty(self) -> float:
+        """The points that lateness takes off."""
+        return self.late.penalty(self.points) if self.late else 0.0
+
+    @property
     def remarks(self) -> list[str]:
         """The flags, and what is doubtful about the time of handing in."""
         return [*self.flags, self.late.doubt] if self.late and self.late.doubt else self.flags
@@ -116,7 +121,7 @@ class Result:
         }
         if self.late:
             late = {key: getattr(self.late, key) for key in ("status", "due", "submitted", "percent", "why")}
-            told["late"] = {**late, "penalty": self.late.penalty(self.points)}
+            told["late"] = {**late, "penalty": self.penalty}
         return told | ({"failure": self.failure} if self.failure else {})
 
     def to_json(self) -> str:

@@ -93,7 +93,9 @@ def report_page(results: Sequence[Result], marks: Marks, titles: Titles, missing
             missing=missing,
             seconds=statistics.median(result.seconds for result in results),
             essays=_essays(results, marks),
-            walls=Counter(result.walls for result in results if result.walls and not result.unsafe).most_common(),
+            walls=Counter(
+                result.walls for result in results if result.walls and not result.unsafe
+            ).most_common(),
             unsafe=sorted({result.walls for result in results if result.unsafe}),
             unwalled=sum(result.unsafe for result in results),
             histogram=histogram(totals, whole),

@@ -88,8 +88,12 @@ def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
         found = _STATUS[result.status] + escape(_short(in_words(result)))
         if result.failure:
             found += f"\n[red]{escape(_short(result.failure))}[/red]"
+        if result.penalty:
+            found += f"\n[cyan]{result.late.status}: {result.penalty:g} of these points are taken off[/cyan]"
         flags = [
-            flag for flag in result.flags if not flag.startswith("essay to grade") and flag != result.problem
+            flag
+            for flag in result.remarks
+            if not flag.startswith("essay to grade") and flag != result.problem
         ]
         found += "".join(f"\n[yellow]{escape(_short(flag))}[/yellow]" for flag in flags)
         table.add_row(escape(result.student), points, found)
@@ -122,10 +126,12 @@ def summary(results: Sequence[Result]) -> str:
     """The line under the table: mean, and how many a human should look at."""
     if not results:
         return "nothing graded"
-    mean = statistics.fmean(result.points for result in results)
+    mean = statistics.fmean(result.points - result.penalty for result in results)
     essays = sum(flag.startswith("essay to grade") for result in results for flag in result.flags)
-    waiting = sum(any(not flag.startswith("essay to grade") for flag in result.flags) for result in results)
+    waiting = sum(any(not flag.startswith("essay to grade") for flag in result.remarks) for result in results)
     whole = max(result.max_points for result in results)
     counts = Counter(result.status for result in results)
     done = " · ".join(f"{counts[status]} {status}" for status in _STATUS if counts[status])
+    late = sum(result.late is not None and result.late.is_late for result in results)
+    done += f" · {late} late" if late else ""
     return f"{done} · mean {mean:.1f} of {whole:g} · {waiting} need a human · {essays} essays to grade"

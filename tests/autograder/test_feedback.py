@@ -1,6 +1,7 @@
-"""Feedback pages and the class report: what they say, and what they must never let through."""
+"""Feedback pages: what they say, and what they must never let through."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +11,10 @@ from autograder.course import CourseError
 from autograder.feedback import Titles, feedback, feedback_page
 from autograder.grade import grade
 from autograder.gradebook import Mark
+from autograder.late import Late
 from autograder.pages import code_words
 from autograder.record import Essay, Result
-from autograder.report import histogram, report, report_page
+from autograder.report import report
 from autograder.restore import restore
 from autograder.sandbox import Limits
 from dlcv.checking import Verdict
@@ -71,14 +73,13 @@ def test_everything_of_the_learners_is_escaped():
     essay = Essay(
         "why", 2.0, f"{HOSTILE}\n\n**bold** [x](javascript:alert(1)) ![y](https://e.org/y.png)", True
     )
-    html = page(
-        result(
-            found, student=HOSTILE, essays=[essay], flags=[HOSTILE], errors=[HOSTILE], problem=HOSTILE, file=HOSTILE,
-            answers={"paint": f"# {HOSTILE}"},
-        ),
-        {"why": Mark(comment=HOSTILE)},
+    written = result(
+        found, student=HOSTILE, essays=[essay], flags=[f"file is called {HOSTILE}"], errors=[HOSTILE], file=HOSTILE,
+        answers={"paint": f"# {HOSTILE}"},
     )  # fmt: skip
-    assert "<script" not in html
+    html = page(written, {"why": Mark(comment=HOSTILE)})
+    assert html.count("&lt;script") > 8
+    assert "<script" not in html + page(replace(written, problem=HOSTILE))
     assert "javascript:" not in re.sub(r"\(javascript:alert\(1\)\)", "", html)
     assert "<strong>bold</strong>" in html
     assert "https://e.org" not in re.findall(r'src="([^"]*)"', html)
@@ -105,6 +106,46 @@ def test_points_that_a_human_set_are_shown_with_the_checks():
     )
     assert "A person set these points; the check gave 0." in html
     assert "Close!" in html
+
+
+def test_errors_of_ours_and_notes_for_teachers_are_not_shown():
+    broken = verdict(
+        "engine error", message="the check itself failed", detail=["Please report: KeyError (judge.py:7)"]
+    )
+    flags = [
+        "paint: the check itself failed, not the answer: KeyError",
+        "NOT GRADED: x",
+        "timestamp.txt says 'x'",
+    ]
+    html = page(result(broken, flags=[*flags, "the test cell of paint was missing: put back"]))
+    for words in ("KeyError", "judge.py", "NOT GRADED", "timestamp.txt", "Please report"):
+        assert words not in html, words
+    assert "Our check failed, not your answer." in html
+    assert "the test cell of paint was missing: put back" in html
+
+
+def test_what_lateness_costs_stands_with_the_points():
+    late = Late(
+        "late", "2026-10-01T23:59:00+02:00", "2026-10-03T10:00:00+02:00", percent=20.0, why="Two days, 20 %."
+    )
+    html = page(result(verdict("right", 2.0), late=late))
+    assert "<b>1.6</b> of 2 points" in html
+    assert "<b>2 earned, −0.4 for lateness.</b> Two days, 20\u00a0%." in html
+    assert "handed in 3 October 2026, 10:00 (UTC+2)" in html
+    kind = replace(late, percent=0.0, extended=True, why="")
+    assert "Your extension ran until 1 October 2026, 23:59 (UTC+2)." in page(
+        result(verdict("right", 2.0), late=kind)
+    )
+    unknown = page(
+        result(verdict("right", 2.0), late=Late("time unknown", late.due, why="Nothing says when."))
+    )
+    assert "Nothing says when." not in unknown
+
+
+def test_a_notebook_that_cannot_be_read_is_all_that_is_said():
+    html = page(result(verdict("crashed"), problem="The file is not a notebook: broken JSON."))
+    assert "This notebook could not be graded" in html
+    assert "Paint and add" not in html
 
 
 def test_code_words():
@@ -155,46 +196,6 @@ def test_a_notebook_has_room_for_so_much(monkeypatch, small_course):
     notebook, flags = autograded_notebook(restore([], small_course.release), small_course.release, {})
     assert flags == []
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
-
-
-# the report
-
-
-def class_of_three():
-    slip = verdict("slip", 1.0, slip="flipped", diagnosis="You flip it.", seconds=0.02)
-    return [
-        result(verdict("right", 2.0, seconds=0.01), student="ada", points=2.0),
-        result(
-            slip,
-            student="bob",
-            points=1.0,
-            flags=["essay to grade: why"],
-            essays=[Essay("why", 1.0, "x", True)],
-        ),
-        result(verdict("not attempted"), student=HOSTILE, flags=["file is called x, not y"], seconds=3.0),
-    ]
-
-
-def test_the_report_tells_the_class_at_a_glance():
-    html = report_page(class_of_three(), {}, TITLES)
-    for words in ("33 %", "flipped", "You flip it.", "1.0 of 2", "15 ms", "file is called x, not y"):
-        assert words in html, words
-    assert "1 answers to the essay question" in html
-    assert "<script" not in html
-    assert "../feedback/ada/hw/hw.html" in html
-
-
-def test_the_report_counts_what_humans_gave():
-    marks = {"ada": {"test-paint": Mark(2.0, 2.0), "why": Mark(3.0, None, 2.5)}}
-    assert "4.5" in report_page(class_of_three(), marks, TITLES)
-
-
-def test_a_histogram_of_anything():
-    assert histogram([], 10).count("<rect") == 12
-    svg = histogram([0, 5, 10, 12, -1], 10)
-    assert re.findall(r'class="count">(\d+)<', svg) == ["2", "1", "2"]
-    assert "mean 5.2" in svg
-    assert "NaN" not in histogram([0.0], 0.0)
 
 
 def test_pages_of_a_real_class(small_course):
