@@ -19,6 +19,7 @@ c.CourseDirectory.root = str(course.folder)
 c.CourseDirectory.db_url = course.db_url  # db_url in course.toml, or gradebook.db in course/
 c.GenerateAssignment.preprocessors = RELEASE
 c.Execute.timeout = 60  # seconds a cell
+c.AssignLatePenalties.plugin_class = "autograder.late_plugin.CourseLatePenalty"
 
 # The kernels that nbgrader starts inherit these: they find dlcv and draw graded cases from the secret seed.
 os.environ.setdefault("DLCV_SEED", course.seed())

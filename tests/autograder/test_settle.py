@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_notebook
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGrader
 from nbgrader.plugins import CsvExportPlugin
+from nbgrader.preprocessors import AssignLatePenalties
 
 from autograder.feedback import feedback
 from autograder.grade import grade
@@ -84,6 +88,23 @@ def test_nbgraders_export_takes_it_off(graded, tmp_path):
         "3.2",
     )
     assert rows["cat"]["score"] == "0.0"
+
+
+def test_nbgraders_own_autograde_takes_off_the_same(graded, monkeypatch):
+    """It asks its plugin, whose name stands in nbgrader_config.py, for whoever came after the due date."""
+    configuration = (Path(__file__).parents[2] / "nbgrader_config.py").read_text()
+    (plugin,) = re.findall(r'^c\.AssignLatePenalties\.plugin_class = "(.+)"$', configuration, re.MULTILINE)
+    config = NbGrader().config
+    config.AssignLatePenalties.plugin_class = plugin
+    config.CourseDirectory.root = str(graded.course.folder)
+    monkeypatch.chdir(graded.course.root)
+    before = penalties(graded)
+    for student in ("ada", "bob", "cat"):
+        names = {"notebook": graded.assignment, "assignment": graded.assignment, "student": student}
+        resources = {"nbgrader": {**names, "db_url": graded.course.db_url}}
+        AssignLatePenalties(config=config).preprocess(new_notebook(), resources)
+    assert penalties(graded) == before
+    assert before["bob"] == (4, 0.8)
 
 
 def test_the_learner_reads_what_was_taken_off_and_why(graded):
