@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .shown import LINKER, SYSTEM, interpreter
+from .shown import LINKER, SYSTEM, installed, interpreter
 
 __all__ = ["NOBODY", "SCRATCH", "Outer", "bubblewrap", "may_be_nobody"]
 
@@ -58,7 +58,7 @@ def bubblewrap(packages: tuple[str, ...], scratch_size: int) -> Outer:
         "--die-with-parent", *_system(), "--proc", "/proc", "--dev", "/dev",
         "--dev-bind", "/dev/null", "/dev/zero",  # mapped by several processes, it is memory that nobody counts
         "--perms", "0777", "--size", str(scratch_size), "--tmpfs", SCRATCH,
-        *_shown(packages), "--remount-ro", "/", "--chdir", SCRATCH,
+        *_shown(packages), *_hidden(packages), "--remount-ro", "/", "--chdir", SCRATCH,
     )  # fmt: skip
     namespaces = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
     as_nobody = ("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
@@ -112,6 +112,10 @@ def _shown(packages: tuple[str, ...]) -> list[str]:
         if not path.startswith("/usr/"):
             shown += [*_above(Path(path)), "--ro-bind-try", path, path]
     return shown
+
+
+def _hidden(packages: tuple[str, ...]) -> list[str]:
+    return [word for path in installed(packages) for word in ("--tmpfs", path, "--remount-ro", path)]
 
 
 def _above(path: Path) -> list[str]:

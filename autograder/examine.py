@@ -16,6 +16,7 @@ from typing import Any
 from dlcv.checking import BadMessage, Judge, LearnerGone, Reply, Request, Verdict
 
 from .course_limits import in_words
+from .grants import Grants
 from .needed import needed_cells
 from .restore import Restored
 from .sandbox import Limits, Run, Sandbox
@@ -57,13 +58,19 @@ class Examination:
     troubles: list[str] = field(default_factory=list)
 
 
-def examine(restored: Restored, judges: Mapping[str, Judge], chapter: str, sandbox: Sandbox) -> Examination:
-    """Run a restored notebook and judge each of its exercises."""
+def examine(
+    restored: Restored, judges: Mapping[str, Judge], sandbox: Sandbox, grants: Grants | None = None
+) -> Examination:
+    """Run a restored notebook and judge each of its exercises.
+
+    `grants` are those of the judges; who examines a whole class makes them once.
+    """
     start = time.monotonic()
-    sitting = _Sitting(restored, list(judges), chapter, sandbox)
+    sitting = _Sitting(restored, judges, sandbox, grants or Grants.of(judges))
     try:
         sitting.run_cells()
-        verdicts = {name: sitting.judged(name, judge) for name, judge in judges.items()}
+        asked = {name: sitting.judged(name, judges[name]) for name in sitting.grants.order if name in judges}
+        verdicts = {name: asked[name] for name in judges}
     finally:
         sitting.close()
     seconds = time.monotonic() - start
@@ -92,8 +99,9 @@ def _verdict(judge: Judge, kind: str, message: str, *detail: str) -> Verdict:
 class _Sitting:
     """One submission on its way through the sandbox: several runs, when one had to be killed."""
 
-    def __init__(self, restored: Restored, exercises: list[str], chapter: str, sandbox: Sandbox):
-        self.restored, self.exercises, self.chapter, self.sandbox = restored, exercises, chapter, sandbox
+    def __init__(self, restored: Restored, judges: Mapping[str, Judge], sandbox: Sandbox, grants: Grants):
+        self.restored, self.sandbox, self.grants = restored, sandbox, grants
+        self.watches = {name: judge.exercise.watch.to_data() for name, judge in judges.items()}
         self.limits: Limits = sandbox.limits
         self.needed = needed_cells(restored.cells)
         self.deadline = time.monotonic() + WARM_UP + self.limits.submission
@@ -132,7 +140,7 @@ class _Sitting:
     def _steps(self) -> list[dict]:
         steps: list[dict] = []
         for number, placed in enumerate(self.restored.cells):
-            if placed.is_judged_here and placed.slot.exercise in self.exercises:
+            if placed.is_judged_here and placed.slot.exercise in self.watches:
                 name = placed.slot.exercise
                 if name not in self.channels and name not in self.undefined:
                     steps.append({"judge": name})
@@ -143,8 +151,10 @@ class _Sitting:
     def _one_run(self) -> int | None:
         """Run the remaining steps in a new process; return the cell that must be left out next time, or None."""
         steps = self._steps()
-        job = {"chapter": self.chapter, "cell_limit": self.limits.cell, "steps": steps}
-        run = self.sandbox.run(job, [step["judge"] for step in steps if "judge" in step])
+        names = [step["judge"] for step in steps if "judge" in step]
+        watches = {name: self.watches[name] for name in names}
+        job = {"watches": watches, "cell_limit": self.limits.cell, "steps": steps}
+        run = self.sandbox.run(job, names)
         self.runs.append(run)
         self._wait_until_ready(run)
         cell = None
@@ -240,11 +250,17 @@ class _Sitting:
         if channel is None:
             return self._without_answer(name, judge)
         try:
+            self._grant(name, channel)
             return judge.verdict(
                 lambda request: self._ask(name, channel, request), self.restored.answer_source(name)
             )
         finally:
             channel.close()
+
+    def _grant(self, name: str, channel: Channel) -> None:
+        """Give the process that answers an exercise what it may have of the course's programs."""
+        with contextlib.suppress(WireError):  # whatever is wrong with it, the first question will find out
+            channel.send_json({"grant": self.grants.sources[name]}, timeout=GRACE)
 
     def _ask(self, name: str, channel: Channel, request: Request) -> Reply:
         start = time.monotonic()

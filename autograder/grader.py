@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .course import Course, CourseError
 from .feedback import Titles, feedback_page
 from .gradebook import Entries, Mark
+from .grants import Grants
 from .late import Deadlines, handed_in, timestamp
 from .record import Essay, Result, digest
 from .release import Release
@@ -158,6 +159,7 @@ class Grader:
 
     def __init__(self, plan: Plan, judges: dict, sandbox: Sandbox | None):
         self.plan, self.release, self.judges, self.sandbox = plan, plan.release, judges, sandbox
+        self.grants = Grants.of(judges)
 
     @classmethod
     def prepare(cls, plan: Plan, sandbox: Sandbox | None) -> Grader:
@@ -237,7 +239,7 @@ class Grader:
         if submission.problem:
             examined = without_a_run(judges, submission.problem)
         elif judges:
-            examined = examine(restored, judges, self.release.chapter, self.sandbox)
+            examined = examine(restored, judges, self.sandbox, self.grants)
         else:
             examined = Examination({})
         known = {**earlier.verdicts, **examined.verdicts}

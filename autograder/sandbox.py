@@ -23,7 +23,7 @@ from .bubblewrap import NOBODY, SCRATCH, bubblewrap, may_be_nobody
 from .course import CourseError
 from .limits import MIB, Limits
 from .scratch import new_scratch, remove_left_scratch
-from .shown import LINKER, SYSTEM, exposed, interpreter, packages
+from .shown import LINKER, SYSTEM, exposed, installed, interpreter, packages
 from .walls import Walls
 from .wire import Channel, Gone, WireError
 
@@ -174,6 +174,7 @@ class Sandbox:
             filtered=told["filtered"],
             nobody=self.uid is not None,
             exposed=tuple(exposed(self.private)),
+            readable=() if self.scratch == SCRATCH else tuple(installed(packages())),
             troubles=tuple(filter(None, (why_no_bubblewrap, *told["troubles"]))),
         )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import site
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["LINKER", "SYSTEM", "exposed", "interpreter", "packages"]
+from .graded_package import graded_package
+
+__all__ = ["LINKER", "SYSTEM", "exposed", "installed", "interpreter", "packages"]
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store")
 # What the dynamic linker needs to find libraries, and the clock to know the time of day.
@@ -15,10 +18,8 @@ LINKER = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/loca
 
 
 def packages() -> tuple[str, ...]:
-    """The two packages of ours that the untrusted side needs."""
-    import dlcv
-
-    return str(Path(dlcv.__file__).resolve().parent), str(Path(__file__).resolve().parent)
+    """The two packages of ours that the untrusted side needs; of `dlcv`, the copy without right answers."""
+    return str(graded_package()), str(Path(__file__).resolve().parent)
 
 
 def interpreter(packages: Iterable[str]) -> list[str]:
@@ -28,6 +29,14 @@ def interpreter(packages: Iterable[str]) -> list[str]:
     prefixes = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
     folders = [*prefixes, *packages, matplotlib.get_cachedir()]
     return list(dict.fromkeys(path for folder in folders for path in (folder, os.path.realpath(folder))))
+
+
+def installed(packages: Iterable[str]) -> list[str]:
+    """Copies of the whole `dlcv`, right answers included, that lie in a folder which is shown: to be hidden."""
+    shown = [Path(folder).resolve() for folder in (*SYSTEM, *interpreter(packages))]
+    places = {(Path(folder) / "dlcv").resolve() for folder in (*sys.path, *site.getsitepackages()) if folder}
+    found = [place for place in places if place.is_dir() and str(place) not in packages]
+    return sorted(str(place) for place in found if any(map(place.is_relative_to, shown)))
 
 
 def exposed(private: Iterable[Path]) -> list[str]:

@@ -67,6 +67,8 @@ class Walls:
         A control group bounds the memory of all processes of a submission together.
     exposed : tuple of str
         Sentences on secrets that lie where learners' code has to read.
+    readable : tuple of str
+        Installed copies of the whole package, which nothing but bubblewrap can hide.
     troubles : tuple of str
         Why a wall that was tried does not stand.
     """
@@ -79,6 +81,7 @@ class Walls:
     nobody: bool = False
     group: bool = False
     exposed: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 
     @property
@@ -117,5 +120,6 @@ class Walls:
             "a filter on system calls" if self.filtered else "",
             f"{limits.memory // MIB} MB {'by control group' if self.group else 'counted several times a second'}",
             f"{limits.cpu} s of processor time",
+            *(f"the references can be read in {place}" for place in self.readable),
         ]
         return ", ".join(filter(None, standing))

@@ -18,10 +18,11 @@ from dlcv.checking.withheld import PICTURES, fingerprint
 
 from .course import CourseError
 from .excerpts import Text, bound, used
+from .grants import programs_asked_for
 from .names_only import imported_names, names_only
 from .package import chapters_of, copy_package
 
-__all__ = ["programs_asked_for", "withhold"]
+__all__ = ["withhold"]
 
 
 def withhold(
@@ -145,26 +146,6 @@ def _milestones(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
             name = node.args[0] if node.args else given.get("name")
             if isinstance(name, ast.Constant) and "milestones" in given:
                 yield name.value, given["milestones"]
-
-
-def programs_asked_for(requests: Iterable) -> set[tuple[str, str]]:
-    """The programs of ours, as (module, name), that replying to requests takes: probes, and makers of arguments."""
-    found: set[tuple[str, str]] = set()
-
-    def look(value: object) -> None:
-        if isinstance(value, dict):
-            if set(value) == {"made by", "args", "kwargs"}:
-                found.add(tuple(value["made by"].split(":")))
-            for item in value.values():
-                look(item)
-        elif isinstance(value, (list, tuple)):
-            for item in value:
-                look(item)
-
-    for request in requests:
-        found.add(tuple(request.probe.split(":")))
-        look((request.args, request.kwargs))
-    return found
 
 
 def _save_pictures(folder: Path, notebooks: Iterable[Mapping]) -> None:

@@ -278,7 +278,7 @@ def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> N
     tempfile.tempdir = None
     sys.path.insert(0, "")
     answers = dict(zip(job["exercises"], own.answers, strict=True))
-    watches = _watches(job["chapter"], job["exercises"])
+    watches = _watches(job["watches"])
     most = plan.limits.widest
     confine(plan.limits, warm.addresses, nested=plan.nested, widest=most)
     plan.leave_nothing_else(own.folder)
@@ -296,11 +296,10 @@ def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> N
     run_notebook(job, Channel(own.talk, most.message), answers, watches, bind)
 
 
-def _watches(chapter: str, names: list[str]) -> dict:
-    from dlcv.checking import load_exercises
+def _watches(described: dict[str, dict]) -> dict:
+    from dlcv.checking.forbidden import Watch
 
-    exercises = load_exercises(chapter)
-    return {name: exercises[name].watch for name in names}
+    return {name: Watch.from_data(data) for name, data in described.items()}
 
 
 def _and_leave(work: Callable, *arguments: Any) -> None:

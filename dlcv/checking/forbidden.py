@@ -136,6 +136,17 @@ class Watch:
     def numpy_names(self) -> tuple[str, ...]:
         return tuple(name for name in dir(np) if any(_matches(name, group.names) for group in self.groups))
 
+    def to_data(self) -> dict:
+        """Return the watch as data for JSON, to be kept in another process."""
+        groups = [[group.name, group.aten, group.names] for group in self.groups]
+        return {"groups": groups, "numpy": self.numpy, "allowed": sorted(self.allowed)}
+
+    @classmethod
+    def from_data(cls, data: dict) -> Watch:
+        """Return the watch that `to_data` described."""
+        groups = tuple(Forbidden(name, tuple(aten), tuple(names)) for name, aten, names in data["groups"])
+        return cls(groups, data["numpy"], frozenset(data["allowed"]))
+
     def by_operator(self, overload: str) -> Forbidden | None:
         """Return the group that an aten operator such as ``"max.dim"`` belongs to."""
         name = overload.partition(".")[0]

@@ -112,7 +112,8 @@ class Guard:
         if module.endswith(".probes"):  # what a probe hands to the answer, a classifier for instance
             return
         chapter = ".".join(module.split(".")[:2])
-        own = type(frame.f_locals.get("self")).__name__  # a method goes by its class
+        subject = frame.f_locals.get("self")  # a method goes by its class
+        own = (subject if isinstance(subject, type) else type(subject)).__name__
         if {f"{place}.{known}" for place in (chapter, module) for known in (name, own)} & self.watch.allowed:
             self._quiet = frame
         elif not is_learners(frame.f_code.co_filename):

@@ -42,7 +42,7 @@ def examined(small_class, sandbox, judges):
     def run(**sources: str):
         notebook = small_class.answered(**sources)
         restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
-        return examine(restored, judges, CHAPTER, sandbox)
+        return examine(restored, judges, sandbox)
 
     return run
 
@@ -167,7 +167,7 @@ def test_restarts_are_bounded_and_exercises_above_keep_their_answers(examined, s
     ]
     notebook["cells"][5:5] = fatal
     restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
-    found = examine(restored, judges, CHAPTER, sandbox)
+    found = examine(restored, judges, sandbox)
     assert kinds(found) == {PAINT: "right", SIZE: "crashed"}
     assert found.restarts == LIMITS.restarts
     assert "before output_size could be tried" in found.verdicts[SIZE].message
@@ -205,7 +205,7 @@ def test_a_notebook_that_is_slow_all_along_is_too_slow_and_not_our_failure(small
     restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
     with Sandbox([], hurried) as impatient:
         impatient.wait_until_warm()
-        found = examine(restored, judges, CHAPTER, impatient)
+        found = examine(restored, judges, impatient)
     assert found.verdicts[SIZE].kind == "too slow"
     assert "used up its 2.5 seconds" in found.verdicts[SIZE].message
     assert any("used up its 2.5 seconds" in trouble for trouble in found.troubles)
@@ -300,7 +300,7 @@ def test_the_environment_holds_nothing_of_the_graders(examined, monkeypatch, sma
     with Sandbox([], LIMITS) as fresh:
         notebook = small_class.answered(conv_transpose1d=tell + RIGHT)
         restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
-        found = examine(restored, judges, CHAPTER, fresh)
+        found = examine(restored, judges, fresh)
         assert found.errors == []
         assert found.verdicts[PAINT].kind == "right"
 
@@ -320,20 +320,21 @@ def test_a_dead_interpreter_is_told_and_replaced(small_class, judges):
         doomed.process.kill()
         doomed.process.wait()
         with pytest.raises((Gone, SandboxFailed)):
-            examine(restored, judges, CHAPTER, doomed)
+            examine(restored, judges, doomed)
         with doomed.another() as fresh:
-            assert kinds(examine(restored, judges, CHAPTER, fresh)) == {PAINT: "right", SIZE: "right"}
+            assert kinds(examine(restored, judges, fresh)) == {PAINT: "right", SIZE: "right"}
 
 
-def test_a_chapter_that_does_not_load_is_our_failure(sandbox, small_class, judges):
+def test_a_process_that_does_not_start_is_our_failure(sandbox, small_class, judges, monkeypatch):
+    monkeypatch.setattr("dlcv.checking.forbidden.Watch.to_data", lambda watch: {})
     restored = restore(read_cells(json.dumps(small_class.answered()).encode()), small_class.release)
     with pytest.raises(SandboxFailed, match="the sandbox did not start"):
-        examine(restored, judges, "no_such_chapter", sandbox)
+        examine(restored, judges, sandbox)
 
 
 def test_the_guardian_says_how_a_process_ended(sandbox):
     steps = [{"cell": 0, "source": "import os\nos._exit(7)"}]
-    run = sandbox.run({"chapter": CHAPTER, "cell_limit": 1, "steps": steps}, [])
+    run = sandbox.run({"watches": {}, "cell_limit": 1, "steps": steps}, [])
     assert run.talk.receive(timeout=60) == {"ready": True}
     assert run.ended() == {"code": 7}
     run.close()

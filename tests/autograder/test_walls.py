@@ -61,7 +61,7 @@ def attempt(small_class, sandbox, judges):
         notebook = small_class.answered()
         notebook["cells"].insert(1, {"cell_type": "code", "metadata": {}, "source": code, "id": "attempt"})
         restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
-        found = examine(restored, judges, CHAPTER, sandbox)
+        found = examine(restored, judges, sandbox)
         assert found.verdicts[SIZE].kind == "right", found.verdicts[SIZE].message
         return str(found.errors[0]) if found.errors else None
 
@@ -100,6 +100,27 @@ def test_the_report_can_say_which_walls_stood(sandbox):
 
 
 # files
+
+
+def test_an_installed_package_with_right_answers_is_hidden_or_told(tmp_path, monkeypatch):
+    from autograder import shown
+    from autograder.bubblewrap import _hidden
+    from autograder.limits import Limits
+    from autograder.walls import Walls
+
+    (tmp_path / "shown" / "dlcv").mkdir(parents=True)
+    (tmp_path / "not shown" / "dlcv").mkdir(parents=True)
+    monkeypatch.setattr(shown, "SYSTEM", (str(tmp_path / "shown"),))
+    for folder in ("shown", "not shown"):
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    copy = str(tmp_path / "shown" / "dlcv")
+    assert shown.installed(shown.packages()) == [copy]
+    assert _hidden(shown.packages()) == ["--tmpfs", copy, "--remount-ro", copy]
+    assert (
+        Walls(landlock=6, readable=(copy,))
+        .in_words(Limits())
+        .endswith(f"the references can be read in {copy}")
+    )
 
 
 def test_the_repository_cannot_be_read(refused, sandbox):

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
 PAINT, SIZE = "conv_transpose1d", "output_size"
+
+
+def _cases_pasted() -> str:
+    """What makes the cases of a seed, as a learner would paste it: it is public, and holds no answer."""
+    from dlcv.checking import exercise, load_exercises
+
+    made = textwrap.dedent(inspect.getsource(load_exercises("transposed_convolution")[PAINT]._cases))
+    return (
+        "from __future__ import annotations\nimport hashlib\nimport torch\n"
+        f"{inspect.getsource(exercise.Draw)}"
+        "class Case:\n"
+        "    def __init__(self, *args, words='', share=1.0, smoke=False, gradient=False, **kwargs):\n"
+        "        self.args, self.kwargs = args, kwargs\n"
+        f"{made.replace('@paint_1d.cases', '').replace('def _(draw)', 'def cases(draw)')}"
+        "def make_cases(seed, count=10):\n"
+        f"    return list(cases(Draw(seed, '{PAINT}', count)))\n"
+        "def answered(case):\n"
+        "    x, weight, stride = *case.args, case.kwargs.get('stride', 1)\n"
+        "    return torch.nn.functional.conv_transpose1d(x[None, None], weight[None, None], stride=stride)[0, 0]\n"
+        "key = lambda *values: repr([v.tolist() if hasattr(v, 'tolist') else v for v in values])\n"
+        "key_of = lambda case: key(*case.args, case.kwargs.get('stride', 1))\n"
+        "table = {}\n"
+    )
+
+
+CASES = _cases_pasted()
 WRONG = {
     PAINT: (
         "def conv_transpose1d(x, weight, stride=1):\n"

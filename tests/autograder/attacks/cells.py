@@ -5,10 +5,11 @@ from __future__ import annotations
 from .attack import PAINT, SIZE, Attack
 
 FORBIDDEN = ("forbidden call",)
+# What is not in the package that graded runs see cannot be called: that is a crash.
+STOPPED = ("forbidden call", "crashed")
 ANY = ("wrong values", "wrong shape", "crashed", "not attempted", "forbidden call")
 # What the determined use instead of an answer: torch's own function, by a name that does not stand in the text.
 READY = "getattr(torch, 'conv_' + 'transpose1d')(x[None, None], weight[None, None], stride=stride)[0, 0]"
-REFERENCE = "sys.modules['dlcv.transposed_convolution.reference']"
 
 
 def paint(body: str, before: str = "") -> dict[str, str]:
@@ -32,10 +33,10 @@ PATCHES = [
     Attack(
         "cells-patched-judge",
         "The judge in the learner's process finds everything right.",
-        cell="from dlcv.checking import verdict\n"
-        "verdict.compare = verdict._compare_arrays = lambda *_, **__: None\n"
-        "verdict.Judge.verdict = lambda self, *_: verdict.Verdict(self.exercise.name, 'right', 2.0, 2.0, 1, 1)\n"
-        "verdict.Judge._score = lambda *_: 2.0\n",
+        cell="from dlcv.checking import compare, judge\n"
+        "judge.compare = compare.compare = compare._compare_arrays = lambda *_, **__: None\n"
+        "judge.Judge.verdict = lambda self, *_: judge.Verdict(self.exercise.name, 'right', 2.0, 2.0, 1, 1)\n"
+        "judge.Judge._score = lambda *_: 2.0\n",
     ),
     Attack(
         "cells-patched-comparisons",
@@ -244,7 +245,7 @@ BORROWING = [
         cells=paint(
             "return check._exercises['conv_transpose1d'].reference(x, weight, stride)",
         ),
-        paint=FORBIDDEN,
+        paint=STOPPED,
     ),
     Attack(
         "cells-reference-by-the-collector",
@@ -269,7 +270,7 @@ BORROWING = [
         cells=paint(
             "from dlcv.transposed_convolution.exercises import painted_row\nreturn painted_row(x, weight, stride)"
         ),
-        paint=FORBIDDEN,
+        paint=STOPPED,
     ),
     Attack(
         "cells-reference-executed-in-the-answer",
@@ -291,8 +292,7 @@ BORROWING = [
         "scope = {}\n"
         "exec(compile(inspect.getsource(reference), '<cell 99>', 'exec'), scope)\n",
         cells=paint("return scope['conv_transpose1d'](x, weight, stride)"),
-        paint=FORBIDDEN,
-        open="cells are not watched, and the source scan reads the answer's own definition only",
+        paint=STOPPED,
     ),
     Attack(
         "cells-reference-copied",
@@ -301,8 +301,7 @@ BORROWING = [
         "shutil.copy(importlib.util.find_spec('dlcv.transposed_convolution.reference').origin, 'mine.py')\n"
         "import mine\n",
         cells=paint("return mine.conv_transpose1d(x, weight, stride)"),
-        paint=FORBIDDEN,
-        open="cells are not watched, and a copied module counts as the learner's own",
+        paint=STOPPED,
     ),
     Attack(
         "cells-reference-by-subprocess",
@@ -312,31 +311,29 @@ BORROWING = [
         "                      capture_output=True, text=True).stdout\n"
         "exec(compile(text, '<cell 99>', 'exec'), scope := {})\n",
         cells=paint("return scope['conv_transpose1d'](x, weight, stride)"),
-        paint=FORBIDDEN,
-        open="cells are not watched, and the source scan reads the answer's own definition only",
+        paint=STOPPED,
     ),
     Attack(
         "cells-reference-code-object",
         "A right program's code object runs under other globals and another file name.",
         cell="import types\n"
-        "from dlcv.transposed_convolution.exercises import painted_row as model\n"
+        "from dlcv.transposed_convolution.reference import conv_transpose1d as model\n"
         "stolen = types.FunctionType(model.__code__.replace(co_filename='<cell 99>'),\n"
         "                            {**model.__globals__, '__name__': '__main__'}, 'stolen', model.__defaults__)\n",
         cells=paint("return stolen(x, weight, stride)"),
-        paint=FORBIDDEN,
-        open="a function made of the reference's code object counts as the learner's own",
+        paint=STOPPED,
     ),
     Attack(
-        "cells-reference-in-a-helper-process",
+        "cells-ready-made-in-a-helper-process",
         "A forked process, in which nobody watches, answers over a pipe.",
         cell="import json, os\n"
-        "from dlcv.transposed_convolution import reference\n"
         "(asked, ask), (told, tell) = os.pipe(), os.pipe()\n"
         "if os.fork() == 0:\n"
         "    with os.fdopen(asked) as questions, os.fdopen(tell, 'w') as answers:\n"
         "        for line in questions:\n"
         "            x, weight, stride = json.loads(line)\n"
-        "            out = reference.conv_transpose1d(torch.tensor(x), torch.tensor(weight), stride)\n"
+        "            x, weight = torch.tensor(x)[None, None], torch.tensor(weight)[None, None]\n"
+        "            out = torch.nn.functional.conv_transpose1d(x, weight, stride=stride)[0, 0]\n"
         "            print(json.dumps(out.tolist()), file=answers, flush=True)\n"
         "    os._exit(0)\n"
         "questions, answers = os.fdopen(ask, 'w'), os.fdopen(told)\n",
@@ -371,8 +368,7 @@ BORROWING = [
             SIZE: "def output_size(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):\n"
             "    return table[size, kernel_size, stride, padding, output_padding, dilation]\n"
         },
-        size=FORBIDDEN,
-        open="the reference may be called freely outside of the answer",
+        size=STOPPED,
     ),
     Attack(
         "cells-ready-made-alias",
@@ -405,9 +401,7 @@ BORROWING = [
     Attack(
         "cells-watch-off",
         "The profile hook is removed for the time of the call.",
-        cells=paint(
-            f"import sys\nsys.setprofile(None)\nreturn {REFERENCE}.conv_transpose1d(x, weight, stride)"
-        ),
+        cells=paint(f"import sys\nsys.setprofile(None)\nreturn {READY}"),
         paint=FORBIDDEN,
     ),
     Attack(
@@ -418,28 +412,24 @@ BORROWING = [
             "hook = sys.getprofile()\n"
             "list(map(sys.setprofile, [None]))\n"
             "try:\n"
-            f"    return {REFERENCE}.conv_transpose1d(x, weight, stride)\n"
+            f"    return {READY}\n"
             "finally:\n"
             "    list(map(sys.setprofile, [hook]))"
         ),
         paint=FORBIDDEN,
-        open="the hook can be removed by C code, and nobody asks afterwards whether it is still there",
     ),
     Attack(
         "cells-watch-off-by-ctypes",
         "The same by the interpreter's C function.",
         cell="import ctypes, sys\n",
-        cells=paint(
-            "ctypes.pythonapi.PyEval_SetProfile(None, None)\n"
-            f"return {REFERENCE}.conv_transpose1d(x, weight, stride)"
-        ),
+        cells=paint(f"ctypes.pythonapi.PyEval_SetProfile(None, None)\nreturn {READY}"),
         paint=FORBIDDEN,
     ),
     Attack(
         "cells-watch-patched",
         "The guard notes nothing any more.",
         cell="import sys\nfrom dlcv.checking import guard\nguard.Guard.note = lambda *_: None\n",
-        cells=paint(f"return {REFERENCE}.conv_transpose1d(x, weight, stride)"),
+        cells=paint(f"return {READY}"),
         paint=FORBIDDEN,
         open="the guard is an object of the learner's process like any other",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .attack import PAINT, SIZE, Attack
+from .attack import CASES, PAINT, SIZE, Attack
 
 SHAPED = ("wrong values", "wrong shape")
 
@@ -236,26 +236,15 @@ ATTACKS = [
     Attack(
         "numbers-published-lookup",
         "The cases that `check` shows are looked up in a table; where grading asks the same ones, it is full marks.",
-        cell="from dlcv.transposed_convolution.exercises import exercises\n"
-        "key = lambda *values: repr([v.tolist() if hasattr(v, 'tolist') else v for v in values])\n"
-        "table = {}\n"
-        "for case in exercises['conv_transpose1d'].make_cases():\n"
-        "    x, weight, stride = *case.args, case.kwargs.get('stride', 1)\n"
-        "    right = torch.nn.functional.conv_transpose1d(x[None, None], weight[None, None], stride=stride)[0, 0]\n"
-        "    table[key(x, weight, stride)] = right\n",
+        cell=CASES + "for case in make_cases('published', 4): table[key_of(case)] = answered(case)\n",
         cells=_returns("table.get(key(x, weight, stride), zeros)"),
     ),
     Attack(
         "numbers-guessed-seeds",
         "Tables of the cases of likely seeds: 0, the course's name, the empty text.",
-        cell="from dlcv.transposed_convolution.exercises import exercises\n"
-        "key = lambda *values: repr([v.tolist() if hasattr(v, 'tolist') else v for v in values])\n"
-        "table = {}\n"
-        "for seed in ('0', '1', '42', '', 'secret', 'seed', 'dense-prediction', 'dlcv', 'None'):\n"
-        "    for case in exercises['conv_transpose1d'].make_cases(seed):\n"
-        "        x, weight, stride = *case.args, case.kwargs.get('stride', 1)\n"
-        "        right = torch.nn.functional.conv_transpose1d(x[None, None], weight[None, None], stride=stride)\n"
-        "        table[key(x, weight, stride)] = right[0, 0]\n",
+        cell=CASES
+        + "for seed in ('0', '1', '42', '', 'secret', 'seed', 'dense-prediction', 'dlcv', 'None'):\n"
+        "    for case in make_cases(seed): table[key_of(case)] = answered(case)\n",
         cells=_returns("table.get(key(x, weight, stride), zeros)"),
     ),
     Attack(

@@ -1,0 +1,207 @@
+"""The package that graded runs see has names only, and honest answers to every exercise lose nothing by it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import dlcv
+from autograder.build import source_notebook, student_notebook, text_of
+from autograder.course import Course, CourseError
+from autograder.examine import examine
+from autograder.excerpts import Text, used
+from autograder.graded_package import graded_package
+from autograder.grants import Grants
+from autograder.package import chapters_of
+from autograder.release import read_release
+from autograder.restore import restore
+from autograder.sample_class import Workbook, right_answers
+from autograder.sandbox import Limits, Sandbox
+from autograder.submission import read_cells
+from dlcv.checking import Judge, load_exercises
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(dlcv.__file__).resolve().parent
+COURSE = Course.open(root=ROOT)
+TC = "transposed_convolution"
+each_chapter = pytest.mark.parametrize("chapter", COURSE.chapters, ids=lambda chapter: chapter.name)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("graded")
+
+
+@pytest.fixture(scope="module")
+def package(cache) -> Path:
+    return graded_package(cache=cache)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox([], Limits(cell=60.0, submission=300.0)) as started:
+        yield started
+
+
+# what is in it
+
+
+def test_no_program_of_a_chapter_is_in_it(package):
+    assert chapters_of(package) == chapters_of(PACKAGE)
+    for chapter in chapters_of(package):
+        for path in (package / chapter).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef):
+                    (statement,) = node.body[bool(ast.get_docstring(node)) :]
+                    assert "_left." in ast.unparse(statement), f"{path}: {ast.unparse(node)}"
+
+
+def test_what_is_no_chapter_is_as_it_was(package):
+    for path in [PACKAGE / "plotting.py", *(PACKAGE / "checking").glob("*.py")]:
+        assert (package / path.relative_to(PACKAGE)).read_bytes() == path.read_bytes()
+
+
+def test_it_is_made_once_for_each_content(tmp_path, cache, package):
+    made = (package / "__init__.py").stat().st_ino
+    assert graded_package(cache=cache) == package
+    assert (package / "__init__.py").stat().st_ino == made
+    (tmp_path / "dlcv" / "one").mkdir(parents=True)
+    (tmp_path / "dlcv" / "one" / "exercises.py").write_text("")
+    (tmp_path / "dlcv" / "one" / "reference.py").write_text("def f(x):\n    return x + 1\n")
+    first = graded_package(tmp_path / "dlcv", tmp_path / "cache")
+    (tmp_path / "dlcv" / "one" / "reference.py").write_text("def g(x):\n    return x + 1\n")
+    second = graded_package(tmp_path / "dlcv", tmp_path / "cache")
+    assert first != second and first.is_dir()
+    assert "def f(x):\n    return _left.find('f')(x)" in (first / "one" / "reference.py").read_text()
+
+
+def test_everybody_may_read_it(package):
+    for path in [package.parent, *package.parent.rglob("*")]:
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+
+
+# honest answers
+
+
+@each_chapter
+def test_right_answers_get_full_marks(chapter, sandbox, tmp_path):
+    source = source_notebook(COURSE, chapter, allow_missing_figures=True)
+    empty = text_of(student_notebook(source))
+    (tmp_path / f"{chapter.folder}.ipynb").write_text(empty)
+    release = read_release(tmp_path / f"{chapter.folder}.ipynb")
+    answered = Workbook(json.loads(empty), right_answers(source)).to_bytes()
+    exercises = load_exercises(chapter.name)
+    # In a test beside many others an answer may have to wait.
+    judges = {
+        name: Judge(replace(exercise, limit=60.0), seed="a secret") for name, exercise in exercises.items()
+    }
+    found = examine(restore(read_cells(answered), release), judges, sandbox)
+    assert found.errors == []
+    assert {name: verdict.text() for name, verdict in found.verdicts.items() if not verdict.right} == {}
+    assert sum(verdict.points for verdict in found.verdicts.values()) == exercises.points
+
+
+def test_a_call_of_the_reference_in_a_cell_costs_that_statement_only(sandbox, small_class):
+    notebook = small_class.answered()
+    cell = small_class.cell(notebook, "conv_transpose1d")
+    cell["source"] = (
+        "from dlcv import transposed_convolution as tc\n"
+        "@(lambda f: f)\ndef helper(): return 1\n"
+        "for _ in range(2):\n    wanted = tc.conv_transpose1d(torch.ones(2), torch.ones(2))\n"
+        "helper(); tc.output_size(1, 2); more = 2\n" + cell["source"] + "\nassert helper() == 1\n"
+        "tc.conv_transpose1d(torch.ones(2), torch.ones(2)) - conv_transpose1d(torch.ones(2), torch.ones(2))\n"
+    )
+    exercises = load_exercises(TC)
+    judges = {name: Judge(exercises[name]) for name in ("conv_transpose1d", "output_size")}
+    found = examine(restore(read_cells(json.dumps(notebook).encode()), small_class.release), judges, sandbox)
+    assert {verdict.kind for verdict in found.verdicts.values()} == {"right"}
+    (error,) = found.errors
+    assert (error.type, error.line) == ("Withheld", 5)
+    assert "not there while answers are graded" in error.message
+
+
+# grants
+
+
+def judge_of(exercise) -> Judge:
+    return Judge(replace(exercise, slips=[]))
+
+
+@each_chapter
+def test_what_is_granted_is_what_is_allowed(chapter):
+    exercises = load_exercises(chapter.name)
+    grants = Grants.of({name: judge_of(exercise) for name, exercise in exercises.items()})
+    assert sorted(grants.order) == sorted(exercises)
+    for name, sources in grants.sources.items():
+        defined = {definition.name for _, source in sources for definition in ast.parse(source).body
+                   if isinstance(definition, (ast.FunctionDef, ast.ClassDef))}  # fmt: skip
+        assert {full.rpartition(".")[2] for full in exercises[name].watch.allowed} <= defined
+        assert getattr(exercises[name].reference, "__name__", "") not in defined
+
+
+@each_chapter
+def test_nobody_is_asked_after_somebody_else_got_the_answer(chapter):
+    exercises = load_exercises(chapter.name)
+    grants = Grants.of({name: judge_of(exercise) for name, exercise in exercises.items()})
+    given: set[str] = set()
+    for name in grants.order:
+        assert inspect.unwrap(exercises[name].reference).__name__ not in given, name
+        given |= {line.split("(")[0].split()[-1] for _, source in grants.sources[name]
+                  for line in source.splitlines() if line.startswith(("def ", "class "))}  # fmt: skip
+
+
+def test_a_chain_of_references_is_granted_with_all_that_it_needs():
+    exercise = load_exercises("dilated_convolution")["is_gridding_free"]
+    sources = Grants.of({"is_gridding_free": judge_of(exercise)}).sources["is_gridding_free"]
+    modules = [module for module, _ in sources]
+    assert modules.index("dlcv.transposed_convolution.reference") < modules.index(
+        "dlcv.dilated_convolution.reference"
+    )
+    assert "dlcv.dilated_convolution.exercises" in modules  # its probe
+    assert "is_gridding_free" not in str(sources)
+
+
+def test_exercises_that_allow_each_other_are_refused():
+    exercises = load_exercises(TC)
+    size, paint = exercises["output_size"], exercises["conv_transpose2d_naive"]
+    circle = {
+        "output_size": judge_of(replace(size, allowed=("conv_transpose2d_naive",))),
+        "conv_transpose2d_naive": judge_of(paint),
+    }
+    with pytest.raises(CourseError, match="no order of judging keeps answers apart"):
+        Grants.of(circle)
+    with pytest.raises(CourseError, match="or its own"):
+        Grants.of({"output_size": judge_of(replace(size, allowed=("output_size",)))})
+
+
+# excerpts
+
+
+def test_names_of_other_scopes_do_not_count():
+    source = "def f(x, y=Z):\n    t = g(x)\n    return [t for t in h]\n"
+    source += "class C(B):\n    a = D\n    def m(self): return E\n"
+    assert used(ast.parse(source)) == {"Z", "g", "h", "B", "D", "E"}
+
+
+def test_an_excerpt_has_what_it_needs_and_no_more():
+    text = Text(PACKAGE, f"dlcv.{TC}.reference")
+    source = "\n".join(map(ast.unparse, text.needed(["output_size"])))
+    namespace: dict = {}
+    exec(source, namespace)
+    assert namespace["output_size"](2, kernel_size=3, stride=2) == 5
+    assert "conv_transpose1d" not in namespace
+    with pytest.raises(CourseError, match="does not define nothing at its top level"):
+        text.needed(["nothing"])
+
+
+def test_a_name_is_found_where_it_is_defined():
+    chapter = Text(PACKAGE, f"dlcv.{TC}")
+    assert chapter.home("output_size") == (f"dlcv.{TC}.reference", "output_size")
+    module = importlib.import_module(f"dlcv.{TC}.exercises")
+    assert Text(PACKAGE, module.__name__).home("reference") == (f"dlcv.{TC}.reference", "")
