@@ -18,6 +18,8 @@ __all__ = ["Meter", "anonymous_memory"]
 KIB = 1024
 ROUGH = ("RssAnon", "RssShmem", "VmSwap")
 EXACT = ("Pss_Anon", "Pss_Shmem", "SwapPss")
+# A place in /proc/<number>/stat after the name, and what the kernel says there of a process that was forked.
+FLAGS, FORKED_ONLY = 6, 0x40
 # A closer look may take this part of the time.
 SHARE = 0.05
 
@@ -39,7 +41,8 @@ class Meter:
         self.proc, self.zygote, self.warm = proc, zygote, warm
         self.guardian = int(os.readlink("self", dir_fd=proc))
         self.lists_children = self._is_there(f"{self.guardian}/task/{self.guardian}/children")
-        self.closer_from = 0.0
+        # When the next closer look may be, what the last one found, and what a hopeful guess was at that time.
+        self.closer_from, self.found, self.hopeful = 0.0, 0, 0
 
     def trouble(self, limits: Limits) -> dict | None:
         """Return what there is too much of, as ``{"memory": bytes}`` or ``{"processes": count}``; else None."""
@@ -52,21 +55,30 @@ class Meter:
 
     def memory(self, own: Collection[int], limit: int) -> int:
         """Return the bytes that processes have on top of the warm interpreter; only roughly while below `limit`."""
-        rough = [self._fields(f"{pid}/status", ROUGH) or 0 for pid in own]
-        if sum(rough) <= limit:
-            return sum(rough)
-        # Copies of the warm interpreter share what it has. A program that was started does not, and looks the same.
-        hopeful = sum(max(0, each - self.warm) for each in rough)
-        if hopeful <= limit and time.monotonic() < self.closer_from:
-            return hopeful
+        rough = {pid: self._fields(f"{pid}/status", ROUGH) or 0 for pid in own}
+        if sum(rough.values()) <= limit:
+            return sum(rough.values())
+        # Copies of the warm interpreter share what it has. Those of a program that was started look the same.
+        copies = {pid for pid in own if self._is_copy(pid)}
+        hopeful = sum(max(0, rough[pid] - self.warm) if pid in copies else rough[pid] for pid in own)
+        grown = self.found + hopeful - self.hopeful
+        if grown <= limit and time.monotonic() < self.closer_from:
+            return max(0, grown)
         start = time.monotonic()
-        exact = [self._fields(f"{pid}/smaps_rollup", EXACT) for pid in own]
+        exact = {pid: self._fields(f"{pid}/smaps_rollup", EXACT) for pid in own}
         # What hides is counted in full.
-        counted = sum(some if one is None else one for one, some in zip(exact, rough, strict=True))
+        counted = sum(rough[pid] if one is None else one for pid, one in exact.items())
         sharers = 1 + len(self._below(self.zygote))
         now = time.monotonic()
         self.closer_from = now + (now - start) / SHARE
-        return max(0, counted - self.warm * len(own) // max(sharers, len(own) + 1))
+        self.found = max(0, counted - self.warm * len(copies) // max(sharers, len(copies) + 1))
+        self.hopeful = hopeful
+        return self.found
+
+    def _is_copy(self, pid: int) -> bool:
+        """Was it forked and nothing else? A program that it started is not."""
+        after_name = self._text(f"{pid}/stat").rpartition(")")[2].split()
+        return len(after_name) > FLAGS and bool(int(after_name[FLAGS]) & FORKED_ONLY)
 
     def _below(self, root: int) -> set[int]:
         """All that descend from process `root`."""

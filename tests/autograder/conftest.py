@@ -56,6 +56,14 @@ def new_chapter(copy_of_repository) -> Copy:
     return copy
 
 
+@pytest.fixture(scope="session")
+def machine():
+    """A function that makes this machine look as if it lacked something: see `machines.machine`."""
+    from .machines import machine
+
+    return machine
+
+
 # a course folder whose one notebook holds two exercises of chapter 01, an essay and cells that grading skips
 
 ASSIGNMENT = "01_transposed_convolution"

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import sys
+from textwrap import indent
 
 import pytest
 
@@ -277,7 +278,48 @@ def test_a_fork_bomb_stops_at_the_limit(attempt):
     assert "processes" in (attempt(BOMB) or "no more processes")
 
 
-# where a wall is missing
+# memory of all processes together
+
+
+def hoard(processes: int) -> str:
+    """Each of some processes takes 200 MB and stays."""
+    return (
+        "import os, time\n"
+        f"for _ in range({processes}):\n"
+        "    if os.fork() == 0:\n"
+        "        kept = bytearray(b'x') * (200 * 2**20)\n"
+        "        time.sleep(60)\n"
+        "time.sleep(4.5)\n"
+    )
+
+
+def test_memory_is_counted_for_all_processes_together(attempt):
+    """Each stays below the limit, together they are above it: the machine would start to swap."""
+    assert "memory" in attempt(hoard(4))
+
+
+def test_what_copies_share_is_counted_once(attempt):
+    """An honest notebook's data is there once for each exercise that waits to be asked."""
+    code = "data = bytearray(b'x') * (300 * 2**20)\n" + hoard(5).replace("kept =", "0 and").replace(
+        "4.5", "1"
+    )
+    assert attempt(code) is None
+
+
+def test_an_answer_that_takes_too_much_memory_costs_its_own_exercise(small_class, sandbox):
+    answer = "def conv_transpose1d(x, weight, stride=1):\n" + indent(hoard(4), "    ")
+    notebook = small_class.answered(conv_transpose1d=answer)
+    restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
+    exercises = load_exercises(CHAPTER)
+    judges = {name: Judge(exercises[name], seed="a secret") for name in ("conv_transpose1d", SIZE)}
+    found = examine(restored, judges, CHAPTER, sandbox)
+    verdict = found.verdicts["conv_transpose1d"]
+    assert (verdict.kind, verdict.message) == ("crashed", "your code used more memory than it may (512 MB)")
+    assert found.verdicts[SIZE].kind == "right"
+    assert found.restarts == 1
+
+
+# afterwards
 
 
 def test_scratch_is_gone_afterwards(tmp_path):

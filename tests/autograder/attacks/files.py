@@ -119,6 +119,25 @@ ATTACKS = [
         for half in ("first", "second")
     ),
     Attack(
+        "files-rights",
+        "Who may not write to a file may still take it away from everybody: rights, owners and times.",
+        cell="import os\n"
+        "for change in (lambda p: os.chmod(p, 0o600), os.utime, lambda p: os.chown(p, -1, -1)):\n"
+        "    for path in ('$outside/private.txt', '$course/gradebook.db'):\n"
+        "        try: change(path)\n"
+        "        except OSError: continue\n"
+        "        raise Reached('changed ' + path)\n",
+        wall="files",
+    ),
+    Attack(
+        "files-cut-short",
+        "A file need not be opened to be emptied.",
+        cell="import os\n"
+        "os.truncate('$outside/private.txt', os.stat('$outside/private.txt').st_size)\n"
+        "raise Reached('could cut a file short')\n",
+        wall="files",
+    ),
+    Attack(
         "files-link-in-scratch",
         "The grader cleans up behind the link: whatever it points to is deleted.",
         cell="import os\nos.symlink('$outside/keep', 'keep')\nos.symlink('$outside', 'outside')\n",
@@ -177,6 +196,19 @@ ATTACKS = [
         "Services of this machine listen on Unix sockets: a notebook server, a container daemon.",
         cell="import socket\n"
         "socket.socket(socket.AF_UNIX).connect('\\0$abstract')\nraise Reached('an abstract socket')\n",
+        wall="network",
+    ),
+    Attack(
+        "files-socket-of-a-pair",
+        "A pair of sockets talks to itself, unless one end is told to talk to somebody else.",
+        cell="import socket\n"
+        "mine, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "try: mine.connect('\\0$abstract')\n"
+        "except ConnectionRefusedError: raise\n"
+        "except OSError as error:\n"
+        "    if error.errno == 91: raise Reached('a listener, of another kind')\n"
+        "    raise\n"
+        "raise Reached('an abstract socket')\n",
         wall="network",
     ),
 ]

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 from .attack import OWN_NAMESPACE, PAINT, Attack
 from .cells import paint
 
+# How each of four processes takes 100 MB, how long it stays, and what a human is told.
+HOARDS = (
+    ("together", "Each process is within its limit.", "return bytearray(b'x') * size", 20, "memory"),
+    (
+        "hidden",
+        "What a process shows of its memory is shown to nobody who may not look.",
+        "libc.prctl(4, 0, 0, 0, 0)\nreturn bytearray(b'x') * size",
+        20,
+        "memory",
+    ),
+    (
+        "of-programs",
+        "A program that was started shares nothing with the warm interpreter.",
+        "os.set_inheritable(held[1], True)\n"
+        'fill = f\'import os, time; kept = bytearray(b"x") * {size}; os.write({held[1]}, b"1"); time.sleep(20)\'\n'
+        "os.execv(sys.executable, [sys.executable, '-ISc', fill])",
+        20,
+        "memory",
+    ),
+)
 ENDED = ("crashed", "not attempted", "too slow", "wrong values")
 ATTACKS = [
     Attack(
@@ -148,6 +170,7 @@ ATTACKS = [
         "for pid in filter(str.isdigit, os.listdir('/proc')):\n"
         "    try:\n"
         "        command = open(f'/proc/{pid}/cmdline', 'rb').read()\n"
+        "        if b'autograder.zygote' in command: continue  # its own copies: made without it\n"
         "        if b'pytest' in command and open(f'/proc/{pid}/environ', 'rb').read():\n"
         "            raise Reached('the environment of the grader')\n"
         "    except OSError: continue\n",
@@ -169,30 +192,85 @@ ATTACKS = [
         paint=("wrong values", "crashed"),
         size=("wrong values", "crashed"),
     ),
+    *(
+        Attack(
+            f"processes-memory-{name}",
+            f"{gain} Four processes that each keep to their limit bring the machine to its knees.",
+            cell="import ctypes, os, sys, time\n"
+            "libc = ctypes.CDLL(None, use_errno=True)\n"
+            "size, held = 100 * 2**20, os.pipe()\n"
+            f"def take():\n{indent(take, '    ')}\n"
+            "for _ in range(4):\n"
+            "    if os.fork() == 0:\n"
+            "        try:\n"
+            "            kept = take()\n"
+            "            os.write(held[1], b'1')\n"
+            f"            time.sleep({stay})\n"
+            "        finally: os._exit(0)\n"
+            "got = sum(len(os.read(held[0], 1)) for _ in range(4))\n"
+            "time.sleep(1.0)  # soon is not at once\n"
+            "raise Reached(f'{got} times 100 MB for a second')\n",
+            paint=ENDED,
+            size=ENDED,
+            wall="memory",
+            flag=flag,
+        )
+        for name, gain, take, stay, flag in HOARDS
+    ),
     Attack(
-        "processes-memory-together",
-        "Each process keeps to its limit; together they do not.",
-        open="sometimes: memory of a whole run is looked at now and then, on a busy machine too late",
-        cell="import os, signal, time\n"
-        "children, size = [], 140 * 2**20\n"
-        "done, tell = os.pipe()\n"
-        "for _ in range(4):\n"
-        "    pid = os.fork()\n"
-        "    if pid == 0:\n"
-        "        try:\n"
-        "            hoard = bytearray(size)\n"
-        "            hoard[::4096] = b'1' * (size // 4096)\n"
-        "            os.write(tell, b'1')\n"
-        "            time.sleep(30)\n"
-        "        finally: os._exit(0)\n"
-        "    children.append(pid)\n"
-        "try: got = sum(len(os.read(done, 1)) for _ in children)\n"
-        "finally:\n"
-        "    for pid in children: os.kill(pid, signal.SIGKILL)\n"
-        "raise Reached('560 MB in four processes')\n",
-        paint=ENDED,
-        size=ENDED,
+        "processes-memory-kept-by-nobody",
+        "Memory shared by a name stays when the process that filled it has ended.",
+        cell="import ctypes\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "libc.shmat.restype = ctypes.c_void_p\n"
+        "for _ in range(3):\n"
+        "    key = libc.shmget(0, 100 * 2**20, 0o1600)\n"
+        "    if key < 0: raise OSError('no such memory')\n"
+        "    at = libc.shmat(key, None, 0)\n"
+        "    ctypes.memset(at, 1, 100 * 2**20)\n"
+        "    libc.shmdt(ctypes.c_void_p(at))\n"
+        "raise Reached('300 MB that are counted for nobody')\n",
         wall="memory",
+    ),
+    Attack(
+        "processes-memory-of-the-dead",
+        "Shared memory without a name is counted for the child that filled it, which has ended.",
+        cell="import mmap, os\n"
+        "kept = []\n"
+        "for _ in range(4):\n"
+        "    kept.append(mmap.mmap(-1, 100 * 2**20))\n"
+        "    if os.fork() == 0:\n"
+        "        kept[-1][::4096] = b'1' * (100 * 2**20 // 4096)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+        "raise Reached('400 MB that are counted for nobody')\n",
+        wall="memory",
+    ),
+    Attack(
+        "processes-memory-in-an-answer",
+        "The cells are modest; the answer is not, and takes those of the other exercises down with it.",
+        cells=paint(
+            "import os, time\n"
+            "for _ in range(4):\n"
+            "    if os.fork() == 0:\n"
+            "        kept = bytearray(b'x') * (100 * 2**20)\n"
+            "        time.sleep(5)\n"
+            "        os._exit(0)\n"
+            "time.sleep(5)"
+        ),
+        paint=("crashed",),
+        wall="memory",
+    ),
+    Attack(
+        "processes-limits-of-others",
+        "The limits of another process of the same user can be set: one second of processor time for the grader.",
+        cell="import os, resource\n"
+        "for pid in ($grader, os.getppid()):\n"
+        "    if pid > 0:\n"
+        "        try: resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))\n"
+        "        except OSError: continue\n"
+        "        raise Reached(f'the limits of process {pid}')\n",
+        wall="processes",
     ),
     Attack(
         "processes-threads",
