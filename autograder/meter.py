@@ -41,21 +41,27 @@ class Meter:
         self.proc, self.zygote, self.warm = proc, zygote, warm
         self.guardian = int(os.readlink("self", dir_fd=proc))
         self.lists_children = self._is_there(f"{self.guardian}/task/{self.guardian}/children")
+        self.much = False
         # When the next closer look may be, what the last one found, and what a hopeful guess was at that time.
         self.closer_from, self.found, self.hopeful = 0.0, 0, 0
 
     def trouble(self, limits: Limits) -> dict | None:
-        """Return what there is too much of, as ``{"memory": bytes}`` or ``{"processes": count}``; else None."""
+        """Return what there is too much of, as ``{"memory": bytes}`` or ``{"processes": count}``; else None.
+
+        Memory has to be too much twice in a row: it is not read at one stroke, and a process that ends in between
+        leaves to the others what it shared with them.
+        """
         own = self._below(self.guardian)
         threads = sum(len(self._listed(f"{pid}/task")) for pid in own)
         if threads > limits.processes:
             return {"processes": threads}
-        memory = self.memory(own, limits.memory)
-        return {"memory": memory} if memory > limits.memory else None
+        memory, before = self.memory(own, limits.memory), self.much
+        self.much = memory > limits.memory
+        return {"memory": memory} if self.much and before else None
 
     def memory(self, own: Collection[int], limit: int) -> int:
         """Return the bytes that processes have on top of the warm interpreter; only roughly while below `limit`."""
-        rough = {pid: self._fields(f"{pid}/status", ROUGH) or 0 for pid in own}
+        rough = {pid: self._rough(pid) for pid in own}
         if sum(rough.values()) <= limit:
             return sum(rough.values())
         # Copies of the warm interpreter share what it has. Those of a program that was started look the same.
@@ -65,15 +71,21 @@ class Meter:
         if grown <= limit and time.monotonic() < self.closer_from:
             return max(0, grown)
         start = time.monotonic()
-        exact = {pid: self._fields(f"{pid}/smaps_rollup", EXACT) for pid in own}
-        # What hides is counted in full.
-        counted = sum(rough[pid] if one is None else one for pid, one in exact.items())
+        counted = sum(map(self._exact, own))
         sharers = 1 + len(self._below(self.zygote))
         now = time.monotonic()
         self.closer_from = now + (now - start) / SHARE
         self.found = max(0, counted - self.warm * len(copies) // max(sharers, len(copies) + 1))
         self.hopeful = hopeful
         return self.found
+
+    def _rough(self, pid: int) -> int:
+        return self._fields(f"{pid}/status", ROUGH) or 0
+
+    def _exact(self, pid: int) -> int:
+        """Its part of what it shares; all of it where it hides, nothing where it has just ended."""
+        found = self._fields(f"{pid}/smaps_rollup", EXACT)
+        return self._rough(pid) if found is None else found
 
     def _is_copy(self, pid: int) -> bool:
         """Was it forked and nothing else? A program that it started is not."""
