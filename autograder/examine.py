@@ -169,7 +169,7 @@ class _Sitting:
             self._due(run.talk, {"finished": True})
         except WireError as error:
             if cell is None:
-                self.trouble = _how_it_broke(error)
+                self.trouble = _how_it_broke(error, run)
                 return None
             self.errors[cell] = self._why(run, cell, error)
             self._forget_answers_of(run)
@@ -333,10 +333,10 @@ class _Sitting:
         return [f"cell {number + 1}: {self.errors[number]}" for number in sorted(self.skipped)][:3]
 
 
-def _how_it_broke(error: WireError) -> str:
+def _how_it_broke(error: WireError, run: Run) -> str:
     if isinstance(error, Malformed):
         return "the notebook wrote into the channel that the grader listens to"
-    return "the notebook's process ended"
+    return f"the notebook's process ended ({_how_it_ended(run.ended())})"
 
 
 def _line(error: CellError) -> list[str]:

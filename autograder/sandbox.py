@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -49,14 +50,18 @@ class Run:
 
     def too_much(self) -> dict:
         """Return why the guardian ended all processes of this run; empty where it did not."""
-        while self._listen(0.05):
+        while self._listen(0.0):
             continue
         return {key: self.told[key] for key in ("memory", "processes") if key in self.told}
 
     def _listen(self, timeout: float) -> bool:
         try:
-            message = self.guardian.receive(timeout)
-        except WireError:
+            poll = select.poll()
+            poll.register(self.guardian.socket, select.POLLIN)
+            if not poll.poll(1000 * timeout):
+                return False
+            message = self.guardian.receive(timeout=5.0)
+        except (WireError, OSError, ValueError):  # it is gone, or was closed on this side
             return False
         self.told |= message if isinstance(message, dict) else {}
         return True

@@ -22,7 +22,7 @@ from dlcv.checking import Judge, load_exercises
 from .machines import NAMESPACES, machine
 
 CHAPTER, SIZE = "transposed_convolution", "output_size"
-LIMITS = Limits(cell=6.0, submission=60.0, file=2**20, memory=512 * 2**20, disk=8 * 2**20, processes=40)
+LIMITS = Limits(cell=20.0, submission=60.0, file=2**20, memory=512 * 2**20, disk=8 * 2**20, processes=40)
 MACHINES = {
     "bubblewrap": {"bubblewrap_there": True},
     "Landlock and namespaces": {},

@@ -196,7 +196,8 @@ ATTACKS = [
         Attack(
             f"processes-memory-{name}",
             f"{gain} Four processes that each keep to their limit bring the machine to its knees.",
-            cell="import ctypes, os, sys, time\n"
+            cell="import ctypes, os, signal, sys, time\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0)  # more time on a busy machine\n"
             "libc = ctypes.CDLL(None, use_errno=True)\n"
             "size, held = 100 * 2**20, os.pipe()\n"
             f"def take():\n{indent(take, '    ')}\n"
