@@ -56,7 +56,6 @@ class Plan:
 
         digests = {
             "release": release.digest[:32],
-            "limits": digest(repr(limits)),
             "engine": engine_digest(),
         }
         checks = {name: exercise_digest(exercise) for name, exercise in _tested(release, limits).items()}
@@ -66,7 +65,15 @@ class Plan:
     def basis(self, exercise: str, job: Job) -> dict[str, str]:
         """What a verdict on one exercise of one submission depends on: equal digests, equal verdict."""
         seed = digest(f"seed of {self.release.assignment}: {self.seeds.of(job.student)}")
-        return {"submission": job.digest, **self.digests, "seed": seed, "check": self.checks[exercise]}
+        # What a course allows another exercise is of no concern here.
+        everybody, own = (replace(each, exercises={}) for each in (self.limits, self.limits.of(exercise)))
+        return {
+            "submission": job.digest,
+            **self.digests,
+            "seed": seed,
+            "limits": digest(repr((everybody, own))),
+            "check": self.checks[exercise],
+        }
 
     @property
     def exercises(self) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from nbgrader.api import Gradebook
 
 from autograder import local
 from autograder.course import CourseError
+from autograder.due import what_is_due
 from autograder.grade import grade
-from autograder.grader import Grader
+from autograder.gradebook import Book
+from autograder.grader import Grader, Plan
 from autograder.record import read_record, record_path
 from dlcv.checking import load_exercises
 
@@ -117,6 +119,20 @@ def test_another_seed_grades_everything(graded, monkeypatch):
 
 
 # one exercise
+
+
+def test_a_limit_of_one_exercise_concerns_no_other(graded):
+    """Of an exercise's own limits and those for all: the first grade that exercise again, the second everything."""
+    run(graded)
+    course, release = graded.course, graded.release
+    own = replace(graded.limits, memory=graded.limits.memory + 1)
+    found = []
+    for limits in (graded.limits, replace(graded.limits, exercises={SIZE: own}), own):
+        plan = Plan.of(course, release, limits)
+        with Book(course.db_url, course.name) as book:
+            due = what_is_due(course, plan, ["ada"], book.marks(graded.assignment))
+        found.append([task.exercises for task in due.tasks])
+    assert found == [[], [(SIZE,)], [(PAINT, SIZE)]]
 
 
 def tampered(small, student: str) -> None:
