@@ -1,10 +1,21 @@
-"""One thread a process: the tests run in parallel, and a forked grader must not inherit a thread pool."""
+"""One thread a process: the tests run in parallel, and a forked grader must not inherit a thread pool.
+
+Tests that need a GPU carry the mark `gpu`; where there is none they are skipped, and say so.
+"""
 
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU, and torch sees none that speaks CUDA"))

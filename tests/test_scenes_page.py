@@ -16,7 +16,9 @@ TEXT = PAGE.read_text(encoding="utf-8")
 def names_in_table(heading):
     """Names in backticks in the first column of the table with this heading."""
     table = re.search(rf"^\| {heading} \|.*?\n\n", TEXT, re.MULTILINE | re.DOTALL)[0]
-    return [name for row in table.strip().splitlines()[2:] for name in re.findall(r"`(\w+)", row.split("|")[1])]
+    return [
+        name for row in table.strip().splitlines()[2:] for name in re.findall(r"`(\w+)", row.split("|")[1])
+    ]
 
 
 def test_the_examples_run():

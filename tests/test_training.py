@@ -211,7 +211,7 @@ def test_smooth_of_a_step():
     assert smooth([0.0, 1.0]) == pytest.approx([0.0, 0.1 / 0.19])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_on_a_gpu_half_precision_trains_and_resumes(tmp_path):
     model, loader = task()
     seen = []

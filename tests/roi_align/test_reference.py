@@ -302,7 +302,6 @@ def test_the_door(operator):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_both_run_on_a_gpu():
     features, rois = (
         normal(2, 3, 9, 9, dtype=torch.float32),

@@ -245,7 +245,7 @@ def test_how_the_image_is_made_does_not_touch_the_labels(batch, change):
     assert not torch.equal(batch[3].image, other.image)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("change", [{}, {"supersample": 2, "shadow_samples": 4}, {"foreground": 0.02}])
 def test_a_gpu_gives_the_same_scenes(change):
     numbers = range(64)

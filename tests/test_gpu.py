@@ -1,0 +1,46 @@
+"""References give on a GPU what they give on a CPU, and leave the result there."""
+
+import pytest
+import torch
+
+from dlcv import dilated_convolution, metrics, transposed_convolution, upsampling
+
+GENERATOR = torch.Generator().manual_seed(0)
+MAPS = torch.randn(2, 4, 9, 11, generator=GENERATOR)
+FILTERS = torch.randn(4, 4, 3, 3, generator=GENERATOR)
+LABELS = torch.randint(0, 3, (2, 9, 11), generator=GENERATOR)
+MASK = MAPS[0, 0] > 0
+
+CALLS = {
+    "conv_transpose2d": lambda to: transposed_convolution.conv_transpose2d(to(MAPS), to(FILTERS), stride=2),
+    "convolution_matrix": lambda to: transposed_convolution.convolution_matrix(to(FILTERS[0, 0]), (5, 6)),
+    "upsample_nearest": lambda to: upsampling.upsample_nearest(to(MAPS), 1.7),
+    "upsample_bilinear": lambda to: upsampling.upsample_bilinear(to(MAPS), (20, 13)),
+    "upsample_bicubic": lambda to: upsampling.upsample_bicubic(to(MAPS), (20, 13), align_corners=True),
+    "max_pool2d": lambda to: upsampling.max_pool2d(to(MAPS), 3, 2, 1),
+    "max_unpool2d": lambda to: upsampling.max_unpool2d(*upsampling.max_pool2d(to(MAPS), 2), (9, 11)),
+    "pixel_shuffle": lambda to: upsampling.pixel_shuffle(to(MAPS), 2),
+    "conv2d": lambda to: dilated_convolution.conv2d(to(MAPS), to(FILTERS), padding=2, dilation=2),
+    "dilate_kernel": lambda to: dilated_convolution.dilate_kernel(to(FILTERS), 3),
+    "confusion_matrix": lambda to: metrics.confusion_matrix(to(LABELS), to(LABELS.roll(1)), 3),
+    "mean_iou": lambda to: metrics.mean_iou(metrics.confusion_matrix(to(LABELS), to(LABELS.roll(1)), 3)),
+    "boundary_iou": lambda to: metrics.boundary_iou(to(MASK), to(MASK.roll(1, 0)), 1),
+}
+
+
+def compare(call, device):
+    expected, found = call(lambda tensor: tensor), call(lambda tensor: tensor.to(device))
+    for e, f in zip(*(x if isinstance(x, tuple) else (x,) for x in (expected, found)), strict=True):
+        assert f.device.type == device
+        torch.testing.assert_close(f.cpu(), e, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CALLS)
+def test_the_same_on_a_gpu(name):
+    compare(CALLS[name], "cuda")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_runs(name):
+    compare(CALLS[name], "cpu")
