@@ -8,6 +8,7 @@ because it waited beside it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
@@ -91,10 +92,12 @@ def _connect(address: str) -> Client:
         raise CourseError(
             "grading on a cluster needs Dask, which is not installed here: pip install 'dlcv[cluster]'"
         ) from None
+    if address.endswith(".json") and not Path(address).is_file():
+        raise CourseError(f"no scheduler file {address}: the scheduler writes it when it starts")
     where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
         return Client(**where, timeout=CONNECT, set_as_default=False, name="autograder")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, asyncio.TimeoutError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CourseError(
             f"no Dask scheduler could be reached at {address} ({reason}); "

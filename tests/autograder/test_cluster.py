@@ -238,6 +238,11 @@ def test_what_is_no_address(address, monkeypatch):
         cluster_module.Cluster(address)
 
 
+def test_a_scheduler_file_that_is_not_there(tmp_path):
+    with pytest.raises(CourseError, match=r"no scheduler file .*scheduler\.json"):
+        cluster_module.Cluster(str(tmp_path / "scheduler.json"))
+
+
 def test_without_dask_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(CourseError, match=r"pip install 'dlcv\[cluster\]'"):
