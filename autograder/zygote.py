@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .landlock import restrict, version
+from .large_pages import use_large_pages
 from .limits import Limits, address_space, confine
 from .meter import Meter, anonymous_memory
 from .namespaces import (
@@ -54,7 +55,7 @@ def main(settings: dict) -> None:
     warm_up(settings["preload"])
     warm = Warm(os.getpid(), address_space(), anonymous_memory())
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
+    signal.signal(signal.SIGCHLD, lambda *_: _reap())  # so that their time is counted as this process's
     control.send(b"warm")
     while True:
         try:
@@ -64,6 +65,7 @@ def main(settings: dict) -> None:
         if not message:
             break
         if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             control.close()
             processes = os.open("/proc", os.O_RDONLY)
             if plan.nested:
@@ -147,9 +149,12 @@ def warm_up(preload: Iterable[str]) -> None:
     torch.set_num_threads = torch.set_num_interop_threads = lambda *_: None
     for name in ("matplotlib.pyplot", "dlcv.checking", *preload):
         with contextlib.suppress(Exception):
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            if name.startswith("dlcv.") and name.endswith(".exercises"):
+                importlib.import_module("dlcv.checking.rehearsal").rehearse(module.exercises)
     gc.collect()
     gc.freeze()
+    use_large_pages()
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,9 @@ def _slip(exercise: Exercise, draw: random.Random) -> str:
 
 def _raising(exercise: Exercise) -> str:
     if exercise.kind == "module":
-        return f"class {exercise.name}(torch.nn.Module):\n    def forward(self, x):\n        return x.missing\n"
+        return (
+            f"class {exercise.name}(torch.nn.Module):\n    def forward(self, x):\n        return x.missing\n"
+        )
     return f"def {exercise.name}(*arguments, **options):\n    return arguments[len(arguments)]\n"
 
 

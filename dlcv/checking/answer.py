@@ -22,7 +22,9 @@ import torch
 
 from dlcv.checking import probes, values
 from dlcv.checking.forbidden import Violation, Watch
-from dlcv.checking.guard import Guard, is_learners
+from dlcv.checking.frames import is_learners
+from dlcv.checking.guard import Guard
+from dlcv.checking.plain import Reach
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Answer:
     def __init__(self, subject: Any, watch: Watch | None = None, *, interrupt: bool = False):
         self.subject, self.watch, self.interrupt = subject, watch, interrupt
         self._guard: Guard | None = None
+        self._plain: bool | None = None  # what plain code runs leaves it plain, so this is found out once
         self._inside = False
         self._changed: list[str] = []
 
@@ -148,7 +151,9 @@ class Answer:
 
     def reply(self, request: Request) -> Reply:
         """Do what `request` says; an exception of the learner's becomes a `Crash` in the reply."""
-        self._guard = Guard(self.watch) if self.watch else None
+        if self.watch and self._plain is None:
+            self._plain = Reach(self.subject, self.watch).plain
+        self._guard = Guard(self.watch, self._plain) if self.watch else None
         self._inside, self._changed = False, []
         clock = _Deadline(request.limit if self.interrupt else None)
         value, crash = None, None
@@ -166,7 +171,7 @@ class Answer:
             crash = self._crash(error)
         seconds = time.perf_counter() - start
         return Reply(
-            value=values.unpack(values.pack(value)),
+            value=values.plain(value),
             crash=crash,
             violations=tuple(self._guard.violations) if self._guard else (),
             changed=tuple(self._changed),

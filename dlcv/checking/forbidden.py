@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +29,20 @@ class Forbidden:
     aten: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
+    def has_operator(self, overload: str) -> bool:
+        """True for an aten operator of this group, given by name and overload: ``"max.dim"``."""
+        matches = _pattern(self.aten)
+        return bool(matches(overload.partition(".")[0]) or matches(overload))
+
+    def has_name(self, name: str) -> bool:
+        """True for the name of a function of this group."""
+        return bool(_pattern(self.names)(name))
+
+
+@functools.lru_cache(maxsize=256)
+def _pattern(patterns: tuple[str, ...]) -> Callable[[str], re.Match | None]:
+    return re.compile("|".join(map(fnmatch.translate, patterns)) or "(?!)").match
+
 
 CONVOLUTION = Forbidden(
     "a ready-made convolution",
@@ -39,14 +55,15 @@ CONVOLUTION = Forbidden(
 MATMUL = Forbidden(
     "a ready-made matrix product",
     aten=("mm", "bmm", "mv", "dot", "vdot", "addmm*", "addmv*", "addbmm*", "baddbmm*", "_int_mm", "matmul", "linear",
-          "einsum", "tensordot", "inner", "kron", "linalg_*", "_linalg_*", "bilinear", "_trilinear", "chain_matmul",
+          "einsum", "tensordot", "inner", "kron", "linalg_[!dv]*", "linalg_det*", "linalg_vecdot*",
+          "_linalg_*", "bilinear", "_trilinear", "chain_matmul",
           "_scaled_mm", "mkldnn_linear*"),
     names=("matmul", "mm", "bmm", "mv", "dot", "vdot", "vecdot", "inner", "einsum", "tensordot", "kron", "multi_dot",
            "matvec", "vecmat", "addmm", "addmv", "baddbmm", "addbmm", "chain_matmul", "linear", "Linear"),
 )  # fmt: skip
 FFT = Forbidden(
     "a Fourier transform",
-    aten=("_fft_*", "fft_*", "stft", "istft"),
+    aten=("_fft_*", "fft_*fft", "fft_*fft[2n]", "stft", "istft"),
     names=("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "[ir]*fft[2n]", "fft[2n]", "stft", "istft"),
 )
 UNFOLD = Forbidden(
@@ -129,12 +146,13 @@ class Watch:
     groups: tuple[Forbidden, ...] = ()
     numpy: bool = False
     allowed: frozenset[str] = frozenset()
-    # Names of functions, (module, name) of Python functions and operators that were looked at and are in no group.
+    # What was looked at and is in no group: names of C functions and of operators; code of Python functions, by its id.
     harmless: set = field(default_factory=set, compare=False, repr=False)
+    harmless_codes: dict = field(default_factory=dict, compare=False, repr=False)
 
     @functools.cached_property
     def numpy_names(self) -> tuple[str, ...]:
-        return tuple(name for name in dir(np) if any(_matches(name, group.names) for group in self.groups))
+        return tuple(name for name in dir(np) if self.by_name(name))
 
     def to_data(self) -> dict:
         """Return the watch as data for JSON, to be kept in another process."""
@@ -149,12 +167,11 @@ class Watch:
 
     def by_operator(self, overload: str) -> Forbidden | None:
         """Return the group that an aten operator such as ``"max.dim"`` belongs to."""
-        name = overload.partition(".")[0]
-        return next((g for g in self.groups if _matches(name, g.aten) or _matches(overload, g.aten)), None)
+        return next((group for group in self.groups if group.has_operator(overload)), None)
 
     def by_name(self, name: str) -> Forbidden | None:
         """Return the group that a function's name belongs to."""
-        return next((group for group in self.groups if _matches(name, group.names)), None)
+        return next((group for group in self.groups if group.has_name(name)), None)
 
 
 @functools.lru_cache(maxsize=64)
@@ -165,11 +182,6 @@ def watch_for(
     if loops:
         groups = (*groups, *(group for group in EVERYTHING_READY_MADE if group not in groups))
     return Watch(groups, numpy, frozenset(allowed))
-
-
-@functools.lru_cache(maxsize=20_000)
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,13 @@ def unpack(message: bytes) -> Any:
         raise BadMessage(f"not a message: {type(error).__name__}: {error}"[:300]) from None
 
 
+def plain(value: Any) -> Any:
+    """Return `value` as it looks on the other side: what `unpack` makes of `pack`, with no bytes between them."""
+    tensors: dict[str, torch.Tensor] = {}
+    tree = _encode(value, tensors, depth=0)
+    return _Decoder(tensors).decode(tree, depth=0)
+
+
 def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if depth > MAX_DEPTH or len(tensors) > MAX_NODES:
         return {"unsupported": "a value nested too deep"}

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcv.checking import CONVOLUTION, FFT, INTERPOLATION, MATMUL, POOLING, UNFOLD, Answer, Request
+from dlcv.checking import ARGMAX, CONVOLUTION, FFT, INTERPOLATION, MATMUL, POOLING, UNFOLD, Answer, Request
 from dlcv.checking.forbidden import watch_for
+from dlcv.checking.guard import Guard
+from dlcv.checking.operators import FastNet
 from dlcv.checking.scan import scan_source
 
 x = torch.arange(6.0)
@@ -23,6 +25,41 @@ numpy_alias = np.matmul
 partial = functools.partial(np.dot, np.ones(6))
 hidden = {"f": torch.ops.aten.convolution}
 layer = nn.Conv1d(1, 1, 2)
+view = torch.as_strided
+views = [torch.Tensor.as_strided]
+bound = np.ones(6).dot
+
+
+class Helper:
+    """A learner's own class, whose method is looked up at run time."""
+
+    def convolve(self, x):
+        return F.conv1d(x[None, None], w[None, None])
+
+    @property
+    def strided(self):
+        return view
+
+
+def by_default(x, f=torch.Tensor.unfold):
+    return f(x, 0, 2, 1)
+
+
+def in_a_closure(f):
+    return lambda x: f(x, (2, 2), (1, 1))
+
+
+def decorated(f):
+    @functools.wraps(f)
+    def inner(x):
+        return f(x) + 0
+
+    return inner
+
+
+@decorated
+def through_a_decorator(x):
+    return torch.as_strided(x, (2,), (1,))
 
 
 def scriptable(x: torch.Tensor) -> torch.Tensor:
@@ -62,6 +99,14 @@ def test_torch_convolution_under_any_name(name):
     assert CONVOLUTION.name in seen(CONVOLUTIONS[name], CONVOLUTION)
 
 
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_the_net_that_plain_answers_have_sees_it_under_any_name(name):
+    guard = Guard(watch_for((CONVOLUTION,)), plain=True)
+    with guard.active():
+        CONVOLUTIONS[name](x)
+    assert {violation.group for violation in guard.violations} == {CONVOLUTION.name}
+
+
 NUMPY_CALLS = {
     "np.convolve": (lambda x: np.convolve(np.array(x.tolist()), [1, 2]), CONVOLUTION),
     "np.correlate": (lambda x: np.correlate(np.array(x.tolist()), [1, 2]), CONVOLUTION),
@@ -80,6 +125,11 @@ NUMPY_CALLS = {
     "sliding_window_view": (lambda x: np.lib.stride_tricks.sliding_window_view(np.ones(6), 2), UNFOLD),
     "np.interp": (lambda x: np.interp([0.5], [0, 1], [2, 3]), INTERPOLATION),
     "zoom": (lambda x: scipy.ndimage.zoom(np.ones((3, 3)), 2), INTERPOLATION),
+    "bound method": (lambda x: bound(np.ones(6)) + np.ones(6).dot(np.ones(6)), MATMUL),
+    "map": (lambda x: list(map(np.dot, np.ones((2, 2)), np.ones((2, 2)))), MATMUL),
+    "methodcaller": (lambda x: operator.methodcaller("convolve", x)(Helper()), CONVOLUTION),
+    "import inside": (lambda x: __import__("numpy").convolve([1, 2], [1, 2]), CONVOLUTION),
+    "getattr of a method": (lambda x: getattr(np.ones(6), "d" + "ot")(np.ones(6)), MATMUL),
 }
 
 
@@ -110,6 +160,86 @@ def test_numpy_and_scipy_under_any_name(name):
 )
 def test_other_groups(function, group):
     assert group.name in seen(function, group)
+
+
+VIEWS = {
+    "torch": lambda x: torch.as_strided(x, (2,), (1,)),
+    "method": lambda x: x.as_strided((2,), (1,)),
+    "alias": lambda x: view(x, (2,), (1,)),
+    "in a list": lambda x: views[0](x, (2,), (1,)),
+    "ops": lambda x: torch.ops.aten.as_strided(x, (2,), (1,)),
+    "getattr": lambda x: getattr(torch, "as_" + "strided")(x, (2,), (1,)),
+    "map": lambda x: next(map(torch.as_strided, [x], [(2,)], [(1,)])),
+    "map of an alias": lambda x: next(map(view, [x], [(2,)], [(1,)])),
+    "partial": lambda x: functools.partial(torch.as_strided, size=(2,), stride=(1,))(x),
+    "methodcaller": lambda x: operator.methodcaller("as_strided", (2,), (1,))(x),
+    "property": lambda x: Helper().strided(x, (2,), (1,)),
+    "closure": in_a_closure(torch.as_strided),
+    "closure of an alias": lambda x: in_a_closure(view)(x),
+    "default": by_default,
+    "decorator": through_a_decorator,
+    "partial as the answer": functools.partial(view, size=(2,), stride=(1,)),
+    "sorted": lambda x: sorted([x, x], key=lambda z: float(torch.as_strided(z, (1,), (1,)))),
+    "inference mode": lambda x: torch.inference_mode()(lambda: x.unfold(0, 2, 1))(),
+    "vmap": lambda x: torch.vmap(lambda z: z.unfold(0, 2, 1))(x[None]),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_an_unfold_under_any_name(name):
+    """Nearly every view calls `as_strided` by itself, so one of the nets leaves it out."""
+    assert UNFOLD.name in seen(VIEWS[name], UNFOLD)
+
+
+def test_what_torch_calls_by_itself_is_not_the_learners():
+    def honest(x):
+        diagonal = x.reshape(2, 3).t().diagonal().expand(2, 2)
+        return diagonal + torch.cdist(x[:, None], x[:, None]).sum() + x[0] + x.median()
+
+    assert seen(honest, CONVOLUTION, MATMUL, FFT, UNFOLD, ARGMAX) == set()
+
+
+def test_a_method_put_into_torch_is_seen(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "double", lambda self: np.dot(np.ones(6), np.array(self.tolist())))
+    assert MATMUL.name in seen(lambda x: x.double(), MATMUL)
+
+
+def test_a_function_put_into_torch_is_seen(monkeypatch):
+    monkeypatch.setattr(torch, "relu", np.dot)
+    assert MATMUL.name in seen(lambda x: torch.relu(x.tolist(), x.tolist()), MATMUL)
+
+
+def test_nets_are_taken_down_when_an_answer_raises():
+    def raises(x):
+        raise ValueError("no")
+
+    before = torch._C._dispatch_tls_local_include_set()
+    reply = Answer(raises, watch_for((CONVOLUTION,))).reply(Request("dlcv.checking.probes:call", (x,), {}))
+    assert reply.crash.type == "ValueError"
+    assert torch._C._dispatch_tls_local_include_set() == before
+    assert F.conv1d(x[None, None], w[None, None]).shape == (1, 1, 5)
+
+
+def test_gradients_flow_through_what_the_net_sees():
+    z = x.clone().requires_grad_(True)
+    guard = Guard(watch_for((CONVOLUTION,)), plain=True)
+    with guard.active():
+        F.conv1d(z[None, None], w[None, None]).sum().backward()
+    assert z.grad.tolist() == [1, 3, 3, 3, 3, 2]
+
+
+def test_an_exercise_that_forbids_less_is_not_told_what_another_forbids():
+    """The net is one for the process; what it tells depends on who asks."""
+    with Guard(watch_for((MATMUL, CONVOLUTION)), plain=True).active():
+        pass
+    assert seen(lambda x: x @ x, CONVOLUTION) == set()
+    assert MATMUL.name in seen(lambda x: x @ x, MATMUL)
+
+
+def test_without_the_fast_net_the_complete_one_is_used(monkeypatch):
+    monkeypatch.setattr(FastNet, "lay", lambda: None)
+    assert MATMUL.name in seen(lambda x: x @ x, MATMUL)
+    assert seen(lambda x: x + x, MATMUL) == set()
 
 
 @pytest.mark.parametrize("function", [lambda x: x.numpy(), lambda x: np.asarray(x), lambda x: np.add(x, 1)])
