@@ -1,8 +1,8 @@
 """How much memory the processes of one run use together, and how many there are.
 
-A limit for each process alone does not add up. Where no control group counts for all of them (see `groups`), the
-run's guardian looks several times a second, in /proc. What every process shows costs little to read and counts what
-copies share once for each of them; only where that is too much are shared parts divided, which takes milliseconds.
+A limit for each process alone does not add up, so the run's guardian looks several times a second, in /proc. What
+every process shows costs little to read and counts what copies share once for each of them; only where that is too
+much are shared parts divided, which takes milliseconds.
 """
 
 from __future__ import annotations

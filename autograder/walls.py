@@ -11,7 +11,7 @@ processes
     Nobody else's process is seen, stopped or changed: by a namespace for each submission, or by Landlock from
     version 6 on together with the filter.
 
-Limits (see `limits`) stand always. A total of memory is counted by a control group or, without one, by looking.
+Limits (see `limits`) stand always.
 """
 
 from __future__ import annotations
@@ -63,8 +63,6 @@ class Walls:
         Their system calls are filtered.
     nobody : bool
         They run as a user without rights, although the grader is root.
-    group : bool
-        A control group bounds the memory of all processes of a submission together.
     exposed : tuple of str
         Sentences on secrets that lie where learners' code has to read.
     readable : tuple of str
@@ -79,7 +77,6 @@ class Walls:
     landlock: int = 0
     filtered: bool = False
     nobody: bool = False
-    group: bool = False
     exposed: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
@@ -118,7 +115,7 @@ class Walls:
             "a user without rights" if self.nobody else "",
             f"own {'namespaces' if self.nested else 'processes'} for each submission",
             "a filter on system calls" if self.filtered else "",
-            f"{limits.memory // MIB} MB {'by control group' if self.group else 'counted several times a second'}",
+            f"{limits.memory // MIB} MB",
             f"{limits.cpu} s of processor time",
             *(f"the references can be read in {place}" for place in self.readable),
         ]
