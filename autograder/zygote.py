@@ -28,7 +28,7 @@ from typing import Any
 
 from .landlock import restrict, version
 from .large_pages import use_large_pages
-from .limits import Limits, address_space, confine
+from .limits import Limits, address_space, confine, processes_of_user
 from .meter import Meter, anonymous_memory
 from .namespaces import (
     around_each_run,
@@ -285,7 +285,8 @@ def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> N
     answers = dict(zip(job["exercises"], own.answers, strict=True))
     watches = _watches(job["watches"])
     most = plan.limits.widest
-    confine(plan.limits, warm.addresses, nested=plan.nested, widest=most)
+    others = 0 if plan.nested else processes_of_user()
+    confine(plan.limits, warm.addresses, others=others, widest=most)
     plan.leave_nothing_else(own.folder)
     drop_capabilities()
     refuse_calls(names_of_files=not plan.read_only)
@@ -295,7 +296,7 @@ def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> N
     def bind(name: str) -> int:
         """Let the process that answers an exercise have what that exercise may; return its longest message."""
         limits = plan.limits.of(name)
-        confine(limits, warm.addresses, nested=plan.nested)
+        confine(limits, warm.addresses, others=others)
         return limits.message
 
     run_notebook(job, Channel(own.talk, most.message), answers, watches, bind)
