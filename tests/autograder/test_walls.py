@@ -310,7 +310,7 @@ def test_an_answer_that_takes_too_much_memory_costs_its_own_exercise(small_class
     restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
     exercises = load_exercises(CHAPTER)
     judges = {name: Judge(exercises[name], seed="a secret") for name in ("conv_transpose1d", SIZE)}
-    found = examine(restored, judges, CHAPTER, sandbox)
+    found = examine(restored, judges, sandbox)
     verdict = found.verdicts["conv_transpose1d"]
     assert (verdict.kind, verdict.message) == ("crashed", "your code used more memory than it may (512 MB)")
     assert found.verdicts[SIZE].kind == "right"
