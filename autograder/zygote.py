@@ -149,9 +149,8 @@ def warm_up(preload: Iterable[str]) -> None:
     torch.set_num_threads = torch.set_num_interop_threads = lambda *_: None
     for name in ("matplotlib.pyplot", "dlcv.checking", *preload):
         with contextlib.suppress(Exception):
-            module = importlib.import_module(name)
-            if name.startswith("dlcv.") and name.endswith(".exercises"):
-                importlib.import_module("dlcv.checking.rehearsal").rehearse(module.exercises)
+            importlib.import_module(name)
+    importlib.import_module("dlcv.checking.rehearsal").rehearse()
     gc.collect()
     gc.freeze()
     use_large_pages()
