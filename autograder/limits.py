@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
-__all__ = ["Limits", "address_space", "confine", "kinds"]
+__all__ = ["Limits", "address_space", "confine", "kinds", "processes_of_user"]
 
 MIB = 2**20
 
@@ -66,7 +66,7 @@ def kinds() -> list[Field]:
 # In the untrusted processes
 
 
-def confine(limits: Limits, address_space: int, *, nested: bool, widest: Limits | None = None) -> None:
+def confine(limits: Limits, address_space: int, *, others: int, widest: Limits | None = None) -> None:
     """Bind this process and its children to `limits`. For the child side, before any learner's code runs.
 
     Parameters
@@ -75,8 +75,8 @@ def confine(limits: Limits, address_space: int, *, nested: bool, widest: Limits 
         What it may use.
     address_space : int
         Bytes that the warm interpreter has before it.
-    nested : bool
-        Behind an inner wall, where the kernel counts this run's processes alone.
+    others : int
+        Processes of this user that the kernel counts as well: see `processes_of_user`; none behind an inner wall.
     widest : Limits, optional
         What a child may be given later, by another call.
     """
@@ -87,7 +87,6 @@ def confine(limits: Limits, address_space: int, *, nested: bool, widest: Limits 
     _lower(resource.RLIMIT_NOFILE, limits.descriptors, widest.descriptors)
     _lower(resource.RLIMIT_AS, address_space + limits.memory, address_space + widest.memory)
     if os.getuid() != 0:  # the kernel exempts root
-        others = 0 if nested else _processes_of_user()
         _lower(resource.RLIMIT_NPROC, limits.processes + others, widest.processes + others)
 
 
@@ -104,7 +103,8 @@ def address_space() -> int:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
-def _processes_of_user() -> int:
+def processes_of_user() -> int:
+    """How many processes this user has; to be asked while /proc can be read."""
     own, count = os.getuid(), 0
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .engine import Failed, work
 from .grader import Graded, Grader, Job, Plan
-from .preload import preloads, rehearsals
+from .preload import preloads
 from .release import Release
 from .sandbox import Limits, Sandbox
 
@@ -49,13 +49,7 @@ class ThisMachine:
         self.sandbox = self._started() if early else None
 
     def _started(self) -> Sandbox:
-        return Sandbox(
-            preloads(self.release),
-            self.limits,
-            rehearse=rehearsals(self.release),
-            private=self.private,
-            unsafe=self.unsafe,
-        )
+        return Sandbox(preloads(self.release), self.limits, private=self.private, unsafe=self.unsafe)
 
     def __enter__(self) -> ThisMachine:
         return self

@@ -1,4 +1,4 @@
-"""What the warm interpreter should have imported, and rehearsed, before the first submission comes."""
+"""What the warm interpreter should have imported before the first submission comes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 
 from .release import SHOWN, Release
 
-__all__ = ["preloads", "rehearsals"]
+__all__ = ["preloads"]
 
 
 def preloads(release: Release) -> list[str]:
@@ -25,15 +25,3 @@ def preloads(release: Release) -> list[str]:
                     # What is imported from a package may be a module, too.
                     modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return list(dict.fromkeys(modules))
-
-
-def rehearsals(release: Release) -> dict[str, dict]:
-    """Kind and watch of each exercise that the release tests, as data: the interpreter has no exercises itself."""
-    from dlcv.checking import load_exercises
-
-    known = load_exercises(release.chapter)
-    return {
-        name: {"kind": known[name].kind, "watch": known[name].watch.to_data()}
-        for name in release.tests
-        if name in known
-    }

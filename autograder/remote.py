@@ -131,7 +131,7 @@ def _key(order: bytes) -> str:
 def _grader(packed: bytes) -> Grader:
     """The grader kept for this order; a new one takes the place of another order's."""
     from .grader import Grader
-    from .preload import preloads, rehearsals
+    from .preload import preloads
     from .sandbox import Sandbox
 
     key = _key(packed)
@@ -140,14 +140,8 @@ def _grader(packed: bytes) -> Grader:
         order = unpack(packed)
         sandbox = None
         if order.plan.judged != ():
-            release, limits = order.plan.release, order.plan.limits
-            sandbox = Sandbox(
-                preloads(release),
-                limits,
-                rehearse=rehearsals(release),
-                private=order.private,
-                unsafe=order.unsafe,
-            )
+            modules, limits = preloads(order.plan.release), order.plan.limits
+            sandbox = Sandbox(modules, limits, private=order.private, unsafe=order.unsafe)
         try:
             grader = Grader.prepare(order.plan, sandbox)
             if sandbox is not None:

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -92,8 +92,6 @@ class Sandbox:
         Modules to import once instead of in each child.
     limits : Limits
         What one submission may use.
-    rehearse : mapping of str to dict
-        Exercises whose watches are to be ready in the warm interpreter; see `preload.rehearsals`.
     private : iterable of Path
         Folders that learners' code must not be able to read.
     unsafe : bool
@@ -110,7 +108,6 @@ class Sandbox:
         preload: Iterable[str] = (),
         limits: Limits | None = None,
         *,
-        rehearse: Mapping[str, dict] | None = None,
         private: Iterable[Path] = (),
         unsafe: bool = False,
     ):
@@ -120,7 +117,6 @@ class Sandbox:
             )
         self.limits = limits or Limits()
         self.preload, self.private, self.unsafe = tuple(preload), tuple(private), unsafe
-        self.rehearse = dict(rehearse or {})
         self.start()
         if not unsafe:
             try:
@@ -143,7 +139,6 @@ class Sandbox:
                 "control": theirs.fileno(),
                 "paths": _import_paths(),
                 "preload": self.preload,
-                "rehearse": self.rehearse,
                 "limits": asdict(self.limits),
                 "scratch": self.scratch,
                 "outer_disk": OUTER_DISK,
@@ -237,9 +232,7 @@ class Sandbox:
     def another(self) -> Sandbox:
         """A new warm interpreter in place of one that has died; for the worker that noticed."""
         self.close()
-        return Sandbox(
-            self.preload, self.limits, rehearse=self.rehearse, private=self.private, unsafe=self.unsafe
-        )
+        return Sandbox(self.preload, self.limits, private=self.private, unsafe=self.unsafe)
 
     def close(self) -> None:
         """End the warm interpreter and all its children."""

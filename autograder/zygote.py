@@ -22,14 +22,13 @@ import signal
 import socket
 import sys
 import tempfile
-import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from .landlock import restrict, version
 from .large_pages import use_large_pages
-from .limits import Limits, address_space, confine
+from .limits import Limits, address_space, confine, processes_of_user
 from .meter import Meter, anonymous_memory
 from .namespaces import (
     around_each_run,
@@ -53,7 +52,7 @@ def main(settings: dict) -> None:
     control.send(json.dumps(plan.walls).encode())
     os.chdir(plan.scratch)
     bring_fonts(settings["fonts"])
-    warm_up(settings["preload"], settings["rehearse"])
+    warm_up(settings["preload"])
     warm = Warm(os.getpid(), address_space(), anonymous_memory())
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGCHLD, lambda *_: _reap())  # so that their time is counted as this process's
@@ -140,8 +139,8 @@ def bring_fonts(lists: Iterable[str]) -> None:
             shutil.copy(path, folder)
 
 
-def warm_up(preload: Iterable[str], asked: Mapping[str, dict]) -> None:
-    """Import what notebooks import, and rehearse what is going to be asked, so that each child finds it there."""
+def warm_up(preload: Iterable[str]) -> None:
+    """Import what notebooks import, so that each child finds it there."""
     import torch
 
     torch.set_num_threads(1)
@@ -151,13 +150,7 @@ def warm_up(preload: Iterable[str], asked: Mapping[str, dict]) -> None:
     for name in ("matplotlib.pyplot", "dlcv.checking", *preload):
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    watches = _watches({name: each["watch"] for name, each in asked.items()})
-    importlib.import_module("dlcv.checking.rehearsal").rehearse(
-        {
-            name: types.SimpleNamespace(name=name, kind=asked[name]["kind"], watch=watches[name])
-            for name in asked
-        }
-    )
+    importlib.import_module("dlcv.checking.rehearsal").rehearse()
     gc.collect()
     gc.freeze()
     use_large_pages()
@@ -291,7 +284,8 @@ def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> N
     answers = dict(zip(job["exercises"], own.answers, strict=True))
     watches = _watches(job["watches"])
     most = plan.limits.widest
-    confine(plan.limits, warm.addresses, nested=plan.nested, widest=most)
+    others = 0 if plan.nested else processes_of_user()
+    confine(plan.limits, warm.addresses, others=others, widest=most)
     plan.leave_nothing_else(own.folder)
     drop_capabilities()
     refuse_calls(names_of_files=not plan.read_only)
@@ -301,7 +295,7 @@ def _learner(job: dict, own: _Own, not_its: tuple, plan: _Plan, warm: Warm) -> N
     def bind(name: str) -> int:
         """Let the process that answers an exercise have what that exercise may; return its longest message."""
         limits = plan.limits.of(name)
-        confine(limits, warm.addresses, nested=plan.nested)
+        confine(limits, warm.addresses, others=others)
         return limits.message
 
     run_notebook(job, Channel(own.talk, most.message), answers, watches, bind)

@@ -44,6 +44,11 @@ def _pattern(patterns: tuple[str, ...]) -> Callable[[str], re.Match | None]:
     return re.compile("|".join(map(fnmatch.translate, patterns)) or "(?!)").match
 
 
+@functools.lru_cache(maxsize=256)
+def _numpy_names(group: Forbidden) -> frozenset[str]:
+    return frozenset(filter(group.has_name, dir(np)))
+
+
 CONVOLUTION = Forbidden(
     "a ready-made convolution",
     aten=("convolution*", "_convolution*", "conv[123]d*", "conv_transpose*", "mkldnn_convolution*", "thnn_conv*",
@@ -130,6 +135,7 @@ ARGMAX = Forbidden(
         "argpartition",
     ),
 )
+KNOWN = (CONVOLUTION, MATMUL, FFT, UNFOLD, INTERPOLATION, POOLING, ROI, SOFTMAX, ARGMAX)
 EVERYTHING_READY_MADE = (CONVOLUTION, MATMUL, FFT, UNFOLD, INTERPOLATION, POOLING, ROI)
 
 REFERENCE = Forbidden("the course's own reference")
@@ -152,7 +158,7 @@ class Watch:
 
     @functools.cached_property
     def numpy_names(self) -> tuple[str, ...]:
-        return tuple(name for name in dir(np) if self.by_name(name))
+        return tuple(sorted(set().union(*map(_numpy_names, self.groups))))
 
     def to_data(self) -> dict:
         """Return the watch as data for JSON, to be kept in another process."""
@@ -163,7 +169,7 @@ class Watch:
     def from_data(cls, data: dict) -> Watch:
         """Return the watch that `to_data` described."""
         groups = tuple(Forbidden(name, tuple(aten), tuple(names)) for name, aten, names in data["groups"])
-        return _same_watch(groups, data["numpy"], frozenset(data["allowed"]))
+        return cls(groups, data["numpy"], frozenset(data["allowed"]))
 
     def by_operator(self, overload: str) -> Forbidden | None:
         """Return the group that an aten operator such as ``"max.dim"`` belongs to."""
@@ -181,13 +187,7 @@ def watch_for(
     """Return the watch of an exercise; `loops` adds every ready-made operation to `groups`."""
     if loops:
         groups = (*groups, *(group for group in EVERYTHING_READY_MADE if group not in groups))
-    return _same_watch(groups, numpy, frozenset(allowed))
-
-
-@functools.lru_cache(maxsize=256)
-def _same_watch(groups: tuple[Forbidden, ...], numpy: bool, allowed: frozenset[str]) -> Watch:
-    """One watch for all who want the same: what it has found harmless is known to all of them."""
-    return Watch(groups, numpy, allowed)
+    return Watch(groups, numpy, frozenset(allowed))
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ class FastNet:
         self._libraries["_"].m.fallback_fallthrough(_KEY)
         self._covered = {f"aten::{name.removesuffix('.default')}" for name in BLIND}
         self._groups: set[Forbidden] = set()
+        self._operators: list[tuple[str, str]] = []
         self._loaded = -1
         self._seen: Seen | None = None
 
@@ -86,13 +87,15 @@ class FastNet:
         loaded = len(torch.ops.loaded_libraries)  # torchvision's operators come with its import
         if loaded != self._loaded:
             self._loaded, self._groups = loaded, set()
+            self._operators = [(full, _name(full)) for full in torch._C._dispatch_get_all_op_names()]
         for group in groups:
-            if group not in self._groups:
-                self._groups.add(group)
-                for full in torch._C._dispatch_get_all_op_names():
-                    if full not in self._covered and group.has_operator(_name(full)):
-                        self._covered.add(full)
-                        self._add(full)
+            if group in self._groups:
+                continue
+            self._groups.add(group)
+            for full, name in self._operators if group.aten else ():
+                if full not in self._covered and group.has_operator(name):
+                    self._covered.add(full)
+                    self._add(full)
 
     def watching(self, seen: Seen) -> AbstractContextManager:
         """Say what is called in the block to `seen`."""

@@ -1,52 +1,40 @@
 """What the first answer of a process waits for, done in advance: for an interpreter that is going to be forked.
 
-The first request lays the nets of each watch, imports what torch and sympy import late, and fills caches. A process
-that has rehearsed hands all of it on to its copies.
+The first request lays the net for each group that is forbidden, imports what torch and sympy import late, and fills
+caches. A process that has rehearsed hands all of it on to its copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
+import sympy
 import torch
 from torch import nn
 
 from dlcv.checking import values
 from dlcv.checking.answer import Answer, Reply, Request
-from dlcv.checking.forbidden import Watch
+from dlcv.checking.forbidden import KNOWN, Watch, watch_for
 from dlcv.checking.guard import Guard
 
 __all__ = ["rehearse"]
 
 
-class Asked(Protocol):
-    """What is known of an exercise where its answers run."""
-
-    name: str
-    kind: str
-    watch: Watch
-
-
-def rehearse(exercises: Mapping[str, Asked]) -> None:
-    """Answer once what no exercise asks, under the watch of each, without and with the hook."""
-    for exercise in exercises.values():
-        if exercise.kind == "derivation":
-            _answer(_lines, exercise, "call", *_symbols())
-        else:
-            x, weight = torch.arange(6.0), torch.ones(2, 3)
-            with Guard(exercise.watch, plain=True).active(_steps):
-                _steps(x, weight)
-            _answer(_steps, exercise, "gradient", x, weight)
+def rehearse() -> None:
+    """Answer once what no exercise asks, under a watch for every group, without the hook and with it."""
+    watch = watch_for(KNOWN)
+    x, weight = torch.arange(6.0), torch.ones(2, 3)
+    with Guard(watch, plain=True).active(_steps):
+        _steps(x, weight)
+    _answer(_steps, watch, "gradient", x, weight)
+    _answer(_lines, watch, "call", *sympy.symbols("a b c d"))
 
 
-def _answer(answer: Any, exercise: Asked, probe: str, *args: Any) -> None:
+def _answer(answer: Any, watch: Watch, probe: str, *args: Any) -> None:
     request = Request(f"dlcv.checking.probes:{probe}", args, {"stride": 1})
-    reply = Answer(answer, exercise.watch).reply(Request.from_bytes(request.to_bytes()))
+    reply = Answer(answer, watch).reply(Request.from_bytes(request.to_bytes()))
     if reply.crash:
-        raise RuntimeError(
-            f"the rehearsal of {exercise.name} failed: {reply.crash.type}: {reply.crash.message}"
-        )
+        raise RuntimeError(f"the rehearsal failed: {reply.crash.type}: {reply.crash.message}")
     Reply.from_bytes(reply.to_bytes())
 
 
@@ -72,15 +60,7 @@ def _steps(x: torch.Tensor, weight: torch.Tensor, stride: int = 1) -> torch.Tens
     return whole * torch.linspace(0, 1, 3).exp().log1p().cumsum(0)
 
 
-def _symbols() -> list:
-    import sympy
-
-    return list(sympy.symbols("a b c d"))
-
-
 def _lines(a: Any, b: Any, c: Any, d: Any, **_: Any) -> list:
-    import sympy
-
     quotient = (a + 2 * b - c - d) / d + 1
     lines = [sympy.Eq(a, quotient), sympy.Eq(a - 1, (b - c) / d), a * (b + c) ** 2 - sympy.Rational(1, 2) * b]
     return [*lines, sympy.expand(lines[-1]), values.plain(lines)]

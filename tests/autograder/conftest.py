@@ -199,11 +199,10 @@ def small_course(tmp_path) -> SmallCourse:
 def already_warm(small_class):
     """One sandbox for all runs of a file's tests: it takes longer to start than they do. They take `small.limits`."""
     from autograder import local
-    from autograder.preload import preloads, rehearsals
+    from autograder.preload import preloads
     from autograder.sandbox import Sandbox
 
-    release = small_class.release
-    sandbox = Sandbox(preloads(release), small_class.limits, rehearse=rehearsals(release))
+    sandbox = Sandbox(preloads(small_class.release), small_class.limits)
     sandbox.wait_until_warm()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "close", lambda: None)

@@ -15,18 +15,16 @@ import dlcv
 from autograder.build import source_notebook, student_notebook, text_of
 from autograder.course import Course, CourseError
 from autograder.examine import examine
-from autograder.excerpts import Text
+from autograder.excerpts import Text, used
 from autograder.graded_package import graded_package
 from autograder.grants import Grants
 from autograder.package import chapters_of
-from autograder.preload import rehearsals
 from autograder.release import read_release
 from autograder.restore import restore
 from autograder.sample_class import Workbook, right_answers
 from autograder.sandbox import Limits, Sandbox
 from autograder.submission import read_cells
 from dlcv.checking import Judge, load_exercises
-from dlcv.lookups import looked_up
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(dlcv.__file__).resolve().parent
@@ -128,22 +126,6 @@ def test_a_call_of_the_reference_in_a_cell_costs_that_statement_only(sandbox, sm
     assert "not there while answers are graded" in error.message
 
 
-def test_the_warm_interpreter_knows_the_watches_without_the_exercises(small_class):
-    looks = (
-        "import sys\n"
-        "from dlcv.checking.operators import FastNet\n"
-        "from dlcv.transposed_convolution import exercises, reference\n"
-        "assert any('convolution' in name for name in FastNet.lay()._covered)\n"
-        "assert not hasattr(exercises, 'exercises')\n"
-        "assert '_left.find' in open(reference.__file__).read()\n"
-    )
-    with Sandbox([], rehearse=rehearsals(small_class.release)) as rehearsed:
-        run = rehearsed.run({"watches": {}, "cell_limit": 60, "steps": [{"cell": 0, "source": looks}]}, [])
-        told = [run.talk.receive(timeout=120) for _ in range(4)]
-        run.close()
-    assert told == [{"ready": True}, {"start": 0}, {"end": 0, "error": None}, {"finished": True}]
-
-
 # grants
 
 
@@ -204,7 +186,7 @@ def test_exercises_that_allow_each_other_are_refused():
 def test_names_of_other_scopes_do_not_count():
     source = "def f(x, y=Z):\n    t = g(x)\n    return [t for t in h]\n"
     source += "class C(B):\n    a = D\n    def m(self): return E\n"
-    assert looked_up(ast.parse(source)) == {"Z", "g", "h", "B", "D", "E"}
+    assert used(ast.parse(source)) == {"Z", "g", "h", "B", "D", "E"}
 
 
 def test_an_excerpt_has_what_it_needs_and_no_more():

@@ -124,7 +124,7 @@ def test_an_exercise_gets_what_is_its_own(small_class):
         restored = restore(
             read_cells(json.dumps(small_class.answered(**sources)).encode()), small_class.release
         )
-        return examine(restored, judges, "transposed_convolution", sandbox).verdicts
+        return examine(restored, judges, sandbox).verdicts
 
     with Sandbox([], limits) as sandbox:
         sandbox.wait_until_warm()

@@ -66,6 +66,11 @@ def test_right_answers(examined):
     assert found.restarts == 0
 
 
+def test_the_watch_is_warm_before_a_run_begins(examined):
+    cell = "from dlcv.checking.operators import FastNet\nassert len(FastNet.lay()._covered) > 100\n"
+    assert examined(conv_transpose1d=cell + RIGHT).errors == []
+
+
 # each of these costs its own exercise and no other
 
 
