@@ -1,6 +1,6 @@
 """How many scenes are rendered in a second.
 
-    python benchmarks/scenes.py [--seconds 5]
+    python benchmarks/scenes.py [--seconds 5] [--keep]
 
 Measured on the CPU in one process with all cores as threads, on the CPU with one process a core (as torch's
 `DataLoader` would), and on a GPU where there is one; for images of 64, 128 and 256 pixels, half rooms and half
@@ -15,11 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
-import platform
 import time
 
 import torch
+from kept import about, keep
 
 from dlcv.data.scenes import render
 from dlcv.device import describe_device, pick_device, usable_cores
@@ -80,7 +79,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each measurement takes")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--keep", action="store_true", help="write the result to benchmarks/results/")
+    asked = parser.parse_args()
+    seconds = asked.seconds
     cores = usable_cores()
     core = milliseconds()
     torch.set_num_threads(cores)
@@ -100,11 +101,10 @@ def main() -> None:
         "ratio_by_clock": round(best / WANTED, 3),
         "scenes_per_second": measured,
         "core_milliseconds_at_64": round(core, 2),
-        "cores": cores,
-        "load": os.getloadavg()[0],
-        "machine": platform.machine(),
-        "torch": torch.__version__,
+        **about(),
     }
+    if asked.keep:
+        keep("scenes", result)
     print(json.dumps(result))
 
 

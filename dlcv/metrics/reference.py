@@ -69,7 +69,8 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int, ignor
 
     Notes
     -----
-    Each pair is one number, *t n + p* for *n* classes, so one pass of counting does it.
+    Each pair is one number, *t n + p* for *n* classes, so one pass of counting does it. Ignored pixels are counted as
+    number *n n*, behind all others, and left out.
 
     Examples
     --------
@@ -81,15 +82,19 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int, ignor
         shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         raise ValueError(f"prediction and target must have the same shape; got {shapes}")
     counted = target != ignore_index
-    pairs = []
-    for name, labels in (("target", target), ("prediction", prediction)):
-        labels = labels[counted].long()
-        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
-            seen = f"{int(labels.min())} to {int(labels.max())}"
-            raise ValueError(f"{name} must hold classes 0 to {num_classes - 1}; it holds {seen}")
-        pairs.append(labels)
-    places = pairs[0] * num_classes + pairs[1]
-    return torch.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
+    _check_classes(num_classes, counted, target=target, prediction=prediction)
+    pairs = torch.where(counted, target.long() * num_classes + prediction.long(), num_classes**2)
+    counts = torch.bincount(pairs.flatten(), minlength=num_classes**2 + 1)
+    return counts[:-1].reshape(num_classes, num_classes)
+
+
+def _check_classes(num_classes: int, counted: Tensor, **maps: Tensor) -> None:
+    for name, labels in maps.items():
+        labels = labels if counted.all() else labels[counted]
+        if labels.numel():
+            low, high = map(int, labels.aminmax())
+            if not 0 <= low <= high < num_classes:
+                raise ValueError(f"{name} must hold classes 0 to {num_classes - 1}; it holds {low} to {high}")
 
 
 def _counts(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -297,7 +302,7 @@ def boundary_band(mask: Tensor, distance: int) -> Tensor:
     Notes
     -----
     Cheng et al. [4]_ define the band by the distance to the contour; their program erodes as written here, with zeros
-    around the image. All erosions at once are one minimum over a window of 2 `distance` + 1 pixels.
+    around the image. All erosions at once are one minimum over a square of 2 `distance` + 1 pixels.
 
     Examples
     --------
@@ -310,12 +315,20 @@ def boundary_band(mask: Tensor, distance: int) -> Tensor:
         raise ValueError(f"distance must be at least 1 pixel; got {distance}")
     if mask.dim() < 2:
         raise ValueError(f"mask must be (..., H, W); got {tuple(mask.shape)}")
-    mask = mask.bool()
-    outside = (~mask).float().reshape(-1, 1, *mask.shape[-2:])
-    outside = F.pad(outside, (distance,) * 4, value=1.0)
-    window = 2 * distance + 1
-    near = F.max_pool2d(F.max_pool2d(outside, (window, 1), 1), (1, window), 1)  # a square is two strips
-    return mask & (near.reshape(mask.shape) > 0)
+    mask, length = mask.bool(), 2 * distance + 1
+    outside = F.pad(~mask, (distance,) * 4, value=True)
+    return mask & _any_in_stretch(_any_in_stretch(outside, length, -1), length, -2)  # a square is a row of columns
+
+
+def _any_in_stretch(mask: Tensor, length: int, axis: int) -> Tensor:
+    """Whether anything is True in each stretch of `length` pixels: in its first part, or in its last."""
+    covered = 1
+    while covered < length:
+        step = min(covered, length - covered)
+        count = mask.shape[axis] - step
+        mask = mask.narrow(axis, 0, count) | mask.narrow(axis, step, count)
+        covered += step
+    return mask
 
 
 def boundary_iou(prediction: Tensor, target: Tensor, distance: int) -> Tensor:

@@ -359,18 +359,19 @@ def convolution_matrix(
     axes = weight.dim()
     shape = per_axis("input_shape", input_shape, axes)
     stride, padding = per_axis("stride", stride, axes), per_axis("padding", padding, axes)
-    hits = [_hits(*axis, weight) for axis in zip(shape, weight.shape, stride, padding, strict=True)]
+    taps = [_taps(*axis) for axis in zip(shape, weight.shape, stride, padding, strict=True)]
+    padded = torch.nn.functional.pad(weight, (0, 1) * axes)  # one number more, 0, for "none"
     if axes == 1:
-        return torch.einsum("aik,k->ai", *hits, weight)
-    return torch.einsum("aik,bjl,kl->abij", *hits, weight).flatten(2).flatten(0, 1)
+        return padded[taps[0]]
+    rows, columns = taps
+    return padded[rows[:, None, :, None], columns[:, None]].flatten(2).flatten(0, 1)  # from (a, b, i, j)
 
 
-def _hits(size: int, kernel_size: int, stride: int, padding: int, like: Tensor) -> Tensor:
-    """One where the filter's number k stands on input i while it makes output o: (outputs, inputs, K)."""
-    outputs = torch.arange(convolution_size(size, kernel_size, stride, padding), device=like.device)
-    inputs = torch.arange(size, device=like.device)
-    taps = torch.arange(kernel_size, device=like.device)
-    return (inputs[:, None] + padding - outputs[:, None, None] * stride == taps).to(like.dtype)
+def _taps(size: int, kernel_size: int, stride: int, padding: int) -> Tensor:
+    """Which number of the filter stands on input i while it makes output o: (outputs, inputs); kernel_size: none."""
+    outputs = torch.arange(convolution_size(size, kernel_size, stride, padding))
+    taps = torch.arange(size) + padding - outputs[:, None] * stride
+    return torch.where((taps >= 0) & (taps < kernel_size), taps, kernel_size)
 
 
 # ------------------------------------------------------------------- zeros in between, flipped filter
@@ -413,8 +414,8 @@ def correlate2d(
     for axis in zip(x.shape, weight.shape, (sy, sx), (py, px), strict=True):
         convolution_size(*axis)  # raises where the filter does not fit
     padded = torch.nn.functional.pad(x, (px, px, py, py))
-    windows = padded.unfold(0, weight.shape[0], sy).unfold(1, weight.shape[1], sx)
-    return torch.einsum("abkl,kl->ab", windows, weight)
+    windows = padded.unfold(0, weight.shape[0], sy).unfold(1, weight.shape[1], sx)  # (a, b, k, l)
+    return torch.tensordot(weight, windows.permute(2, 3, 0, 1), dims=2)
 
 
 def insert_zeros(x: Tensor, stride: int | Sequence[int]) -> Tensor:
