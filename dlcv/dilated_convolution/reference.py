@@ -467,7 +467,8 @@ def coverage(rates: Sequence[int], kernel_size: int = 3) -> Tensor:
     check_at_least(1, kernel_size=kernel_size, **{f"rates[{n}]": rate for n, rate in enumerate(rates)})
     taps = torch.ones(kernel_size, dtype=torch.int64)
     ways = torch.ones(1, dtype=torch.int64)
-    for rate in rates:  # each number of the filter brings a copy of the ways so far, `rate` pixels from the next
+    for rate in rates:
+        # Each number of the filter brings a copy of the ways so far, `rate` pixels from the next.
         ways = conv_transpose1d(taps, ways, stride=rate)
     return torch.outer(ways, ways)
 

@@ -317,7 +317,8 @@ def boundary_band(mask: Tensor, distance: int) -> Tensor:
         raise ValueError(f"mask must be (..., H, W); got {tuple(mask.shape)}")
     mask, length = mask.bool(), 2 * distance + 1
     outside = F.pad(~mask, (distance,) * 4, value=True)
-    return mask & _any_in_stretch(_any_in_stretch(outside, length, -1), length, -2)  # a square is a row of columns
+    rows = _any_in_stretch(outside, length, -1)
+    return mask & _any_in_stretch(rows, length, -2)
 
 
 def _any_in_stretch(mask: Tensor, length: int, axis: int) -> Tensor:
