@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dlcv.checking import Case, Exercises
+from dlcv.checking.derivation import is_sum_of_products
 from dlcv.dilated_convolution import reference
 
 exercises = Exercises("dilated_convolution")
@@ -548,6 +549,80 @@ dense.slip_of(
     "padding left as it was",
     "You spread the filters but not their padding, so the map shrinks. Multiply the padding by the same rate.",
     ("(padding * rate, padding * rate)", "(padding, padding)"),
+)
+
+
+# ------------------------------------------------------------------- derivation · what two layers see together
+
+
+def _ways_lines(z, first, second):
+    from sympy import expand
+
+    (a, b, c), (p, q, r) = first, second
+    question = (a + b * z + c * z**2) * (p + q * z**2 + r * z**4)
+    sorted_by_place = (
+        a * p
+        + b * p * z
+        + (c * p + a * q) * z**2
+        + b * q * z**3
+        + (c * q + a * r) * z**4
+        + b * r * z**5
+        + c * r * z**6
+    )
+    return [question, expand(question), sorted_by_place]
+
+
+def _each_place_once(line, z, first, second):
+    """A sum of brackets without z, each times another power of z."""
+    places = []
+    for term in line.as_ordered_terms():
+        place = term.as_independent(z, as_Add=False)[1]
+        base, exponent = place.as_base_exp()
+        if place != 1 and (base != z or not exponent.is_Integer):
+            return False
+        places.append(0 if place == 1 else int(exponent))
+    return len(places) > 1 and len(set(places)) == len(places)
+
+
+two_layers = exercises.derivation(
+    "two_layers",
+    _ways_lines,
+    symbols=("z", "a b c", "p q r"),
+    milestones=(
+        ("all brackets multiplied out", lambda line, z, first, second: is_sum_of_products(line)),
+        ("each power of `z` written once", _each_place_once),
+    ),
+    title="Two layers are one filter",
+    points=2,
+    difficulty=2,
+    minutes=10,
+    hints=(
+        "Three numbers meet three numbers: nine products. Where does each stand? `z * z**2` is `z**3`: places add up.",
+        "Sort the nine by their power of `z`. Two places get two products each: which?",
+        "At `z**2` stand `c * p` and `a * q`, at `z**4` stand `c * q` and `a * r`. Write `(c*p + a*q) * z**2`.",
+    ),
+)
+two_layers.slip_of(
+    _ways_lines,
+    "second layer not dilated",
+    "You multiply as if both filters were plain. The second one's numbers stand 2 apart: at 1, z**2 and z**4.",
+    ("expand(question), sorted_by_place", "expand((a + b * z + c * z**2) * (p + q * z + r * z**2))"),
+)
+two_layers.slip_of(
+    _ways_lines,
+    "one way of two lost",
+    "Two ways lead to z**2, by c and p and by a and q, and two lead to z**4. You kept one of each: add what meets.",
+    ("(c * p + a * q)", "c * p"),
+    ("(c * q + a * r)", "c * q"),
+)
+two_layers.slip_of(
+    _ways_lines,
+    "places multiplied",
+    "You multiply the exponents. Places add up: a step of 1 and a step of 2 lead to place 3, and z * z**2 is z**3.",
+    ("b * q * z**3", "b * q * z**2"),
+    ("(c * q + a * r) * z**4", "a * r * z**4 + c * q * z**4"),
+    ("b * r * z**5", "b * r * z**4"),
+    ("c * r * z**6", "c * r * z**8"),
 )
 
 

@@ -9,15 +9,17 @@
 # - compute a dilated convolution in loops, and as a plain one with an inflated filter;
 # - say how far a stack of layers sees, and check it with a gradient;
 # - turn a trained net with strides into one that answers at every pixel, without retraining;
+# - write two layers as one filter, and read off what they see and how often;
 # - find the holes that badly chosen rates leave, and choose better ones.
 #
 # **You need** the plain convolution and its output size (chapter 01), and max pooling (chapter 02).
 #
-# **It takes** about 110 minutes. **Exercises:** 8 with 18 points, and one question in words with 2.
+# **It takes** about 120 minutes. **Exercises:** 9 with 20 points, and one question in words with 2.
 
 # %% role="setup" name="setup"
 import timeit
 
+import sympy
 import torch
 from torch import nn
 
@@ -374,7 +376,72 @@ rates_widget()
 # With rates 2, 2, 2 an output sees only pixels at an even distance. Its neighbour sees only the others. The two never
 # share a single pixel, so nothing makes them agree. Their answers flicker in a checkerboard: **gridding**.
 #
-# ### Exercise 7 · Who is seen, and how often?
+# ### Exercise 7 · Two layers are one filter
+#
+# Difficulty 2 of 5, about 10 minutes, 2 points.
+#
+# Which pixels do two layers see together, and through which weights? There is a notation that counts places by itself.
+# Write one axis of a filter as a polynomial: the number at place $k$ stands before $z^k$.
+#
+# - Dilation by 2 puts $z^2$ where $z$ was: the numbers stand at places 0, 2 and 4.
+# - Layers behind one another **multiply**: a step of $i$ and a step of $j$ lead to place $i + j$, as
+#   $z^i z^j = z^{i + j}$.
+#
+# So a plain layer $a, b, c$ and a layer $p, q, r$ of rate 2 are together
+#
+# $$(a + b z + c z^2)\,(p + q z^2 + r z^4).$$
+#
+# Bring this into the form of *one* filter: each power of $z$ once, with all that stands before it in a bracket.
+
+
+# %% role="solution" name="two_layers"
+def two_layers(z, first, second):
+    """Return the list of lines, from the product of both filters to one bracket for each power of z."""
+    (a, b, c), (p, q, r) = first, second
+    question = (a + b * z + c * z**2) * (p + q * z**2 + r * z**4)
+    # 1. Multiply out: nine products. `sympy.expand` may do it.
+    # 2. Put together what has the same power of `z`.
+    # Return all lines, the question first: `[question, ...]`.
+    ### BEGIN SOLUTION
+    return [
+        question,
+        sympy.expand(question),
+        a * p
+        + b * p * z
+        + (c * p + a * q) * z**2
+        + b * q * z**3
+        + (c * q + a * r) * z**4
+        + b * r * z**5
+        + c * r * z**6,
+    ]
+    ### END SOLUTION
+
+
+# %% role="test" name="two_layers"
+check("two_layers", two_layers)
+### BEGIN HIDDEN TESTS
+check.grade("two_layers", two_layers)
+### END HIDDEN TESTS
+
+# %% [markdown] role="hints" name="two_layers"
+# Hints for two_layers.
+
+# %% [markdown]
+# Read three things off the last line. Its powers run from 0 to 6 and none is missing: 7 pixels, as `receptive_field`
+# says, and no hole. Two places are reached in two ways. And had both layers rate 2, only even powers could occur.
+#
+# With all weights 1, the brackets *count* the ways: 1, 1, 2, 1, 2, 1, 1. Now guess: which rate of the second layer gives
+# every place exactly one way?
+
+# %% role="given" name="powers"
+z = sympy.Symbol("z")
+for rate in (1, 2, 3, 4):
+    print(f"rates 1, {rate}:", sympy.expand((1 + z + z**2) * (1 + z**rate + z ** (2 * rate))))
+
+# %% [markdown]
+# Rate 3: nine weights, nine places, each once. Rate 4 jumps too far, and $z^3$ is missing.
+#
+# ### Exercise 8 · Who is seen, and how often?
 #
 # Difficulty 3 of 5, about 12 minutes, 2 points. Count the ways from each input pixel to one output pixel, through all
 # layers. Zero ways is a hole. Whole numbers, int64.
@@ -408,8 +475,8 @@ check.grade("coverage", coverage)
 # Hints for coverage.
 
 # %% [markdown]
-# You have written this loop before: a place hands itself on to `kernel_size` places, and what meets is added. Which
-# operation of chapter 01 is it?
+# On one axis the counts are those of the polynomials: 1, 1, 2, 1, 2, 1, 1 for rates 1 and 2. And you have written this loop
+# before: a place hands itself on to `kernel_size` places, and what meets is added. Which operation of chapter 01 is it?
 
 # %% role="figure" name="gridding" alt="Coverage of rates 2, 2, 2 with 71 per cent holes; of rates 1, 2, 3 without holes; of rates 1, 2, 9 with stripes of holes."
 figures.gridding_figure()
@@ -418,7 +485,7 @@ figures.gridding_figure()
 # Rates with a common factor always leave holes: all places are multiples of it. The converse is not true, as 1, 2, 9
 # shows. The way out are **hybrid** rates: begin with 1, and let no jump be longer than what the layers before can fill.
 #
-# ### Exercise 8 · Do these rates leave holes?
+# ### Exercise 9 · Do these rates leave holes?
 #
 # Difficulty 2 of 5, about 6 minutes, 2 points. `dc.coverage` is there for you.
 
@@ -454,7 +521,7 @@ for rates in sorted(free, key=sum)[-3:]:
     print(rates, "sees", dc.receptive_field([(3, 1, rate) for rate in rates])[0], "pixels")
 
 # %% [markdown]
-# All of them begin with a 1. Can you say why they must?
+# All of them begin with a 1. Can you say why they must? Think of the power $z^1$ in the product.
 #
 # ## Experiment · The same view, with and without holes
 #

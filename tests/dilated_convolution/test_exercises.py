@@ -1,6 +1,7 @@
 """The exercises of chapter 03: slips fail and are named, right variants pass, trivial ones earn nothing."""
 
 import pytest
+import sympy
 import torch
 from torch import nn
 
@@ -23,6 +24,7 @@ STEPS = {
     "dilate_kernel": chapter.spread_filter,
     "shift_and_stitch": chapter.shifted_runs,
     "replace_stride_with_dilation": chapter.strides_taken_out,
+    "two_layers": chapter._ways_lines,
     "coverage": chapter.painted_ways,
     "is_gridding_free": chapter.no_hole,
 }
@@ -114,6 +116,21 @@ def by_gradient(rates, kernel_size=3):
     return x.grad[0, 0].long()
 
 
+def sorted_at_once(z, first, second):
+    (a, b, c), (p, q, r) = first, second
+    question = (a + b * z + c * z**2) * (p + q * z**2 + r * z**4)
+    even = a * p + a * q * z**2 + a * r * z**4 + c * p * z**2 + c * q * z**4 + c * r * z**6
+    odd = b * p * z + b * q * z**3 + b * r * z**5
+    places = [a * p, b * p, a * q + c * p, b * q, a * r + c * q, b * r, c * r]
+    return [question, even + odd, sum(ways * z**place for place, ways in enumerate(places))]
+
+
+def collected_by_sympy(z, first, second):
+    (a, b, c), (p, q, r) = first, second
+    question = (a + b * z + c * z**2) * (p + q * z**2 + r * z**4)
+    return [question, sympy.expand(question), sympy.collect(sympy.expand(question), z)]
+
+
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
@@ -126,6 +143,8 @@ def by_gradient(rates, kernel_size=3):
         ("dilate_kernel", by_kronecker),
         ("shift_and_stitch", stitched_with_minus_infinity),
         ("replace_stride_with_dilation", built_anew),
+        ("two_layers", sorted_at_once),
+        ("two_layers", collected_by_sympy),
         ("coverage", by_gradient),
         ("is_gridding_free", lambda rates, kernel_size=3: bool((coverage(rates, kernel_size) > 0).all())),
         ("is_gridding_free", lambda rates, kernel_size=3: coverage(rates, kernel_size).min() > 0),
@@ -144,4 +163,4 @@ def test_a_ready_made_convolution_is_not_counted():
 
 
 def test_points_of_the_chapter():
-    assert exercises.points == 18
+    assert exercises.points == 20
