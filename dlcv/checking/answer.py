@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import linecache
+import signal
 import threading
 import time
 import traceback
@@ -208,12 +209,18 @@ class _Deadline:
 
     def __enter__(self) -> _Deadline:
         if self._timer:
+            # Started in the background by a shell, a process ignores interrupts, and this one would be lost.
+            self._handler = signal.getsignal(signal.SIGINT)
+            if self._handler in (signal.SIG_IGN, signal.SIG_DFL):
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             self._timer.start()
         return self
 
     def __exit__(self, *exception: Any) -> None:
         if self._timer:
             self._timer.cancel()
+            if self._handler in (signal.SIG_IGN, signal.SIG_DFL):
+                signal.signal(signal.SIGINT, self._handler)
 
 
 def _copies(tree: Any) -> Any:

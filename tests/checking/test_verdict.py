@@ -1,5 +1,7 @@
 """Every verdict of the design, and the words that a learner reads."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -113,6 +115,16 @@ def test_verdicts(toy, paint, answer, kind, says):
     assert verdict.kind == kind in KINDS
     assert says in verdict.text()
     assert verdict.points < verdict.max_points
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_an_endless_answer_ends_where_interrupts_are_ignored(toy, paint, handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        test_verdicts(toy, paint, endless, "too slow", "no answer after 0.3 seconds")
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
