@@ -1,1 +1,1 @@
-"""Images with labels: rendered scenes whose truth is exact."""
+"""Images with labels: `scenes` are rendered and exact, `samples` come inside packages, `public` sets are downloaded."""

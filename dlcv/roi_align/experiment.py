@@ -97,14 +97,15 @@ def mask_iou(model: nn.Module, count: int = 128) -> float:
     return float(((predicted & true).sum((1, 2)) / (predicted | true).sum((1, 2))).mean())
 
 
-def train_readers(steps: int, seed: int = 0) -> dict[str, MaskNet]:
+def train_readers(steps: int, seed: int = 0, show: bool = True) -> dict[str, MaskNet]:
     """Train one network for each reader on the same batches, from the same weights, and print their mask IoU."""
     trained = {}
     for name, reader in READERS.items():
         torch.manual_seed(seed)
         trained[name] = MaskNet(reader)
-        train(trained[name], shapes, mask_loss, steps=steps, lr=3e-3)
-        print(f"{name:10} mask IoU {mask_iou(trained[name]):.3f}")
+        train(trained[name], shapes, mask_loss, steps=steps, lr=3e-3, show=show)
+        if show:
+            print(f"{name:10} mask IoU {mask_iou(trained[name]):.3f}")
     return trained
 
 

@@ -719,7 +719,7 @@ if not device.while_grading():
 # %% [markdown]
 # The kept pixels get weight 1, because they are already right. Half-way between two pixels, the best guess from two
 # numbers is their mean. So the data lead to the bilinear filter by themselves: with three seeds, no weight was off by
-# more than 0.02.
+# more than 0.021.
 #
 # Now shrink in another way: replace 2 × 2 pixels by their mean. The filter gets 4 × 4 numbers. Will it become FCN's?
 

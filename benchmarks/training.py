@@ -1,0 +1,163 @@
+"""What the notebooks claim of their training cells, measured.
+
+    python benchmarks/training.py [CHAPTER ...] [--seeds 3] [--keep]
+
+Each experiment runs at the scale `small`, as a learner runs it on two CPU cores, once for each seed. Under its numbers
+stands each sentence of the notebook that rests on them, and whether every seed bears it out. The last line is one JSON
+object; `--keep` writes it to `benchmarks/results/`, where a test compares it with the notebooks. A chapter that is not
+asked for keeps its earlier results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+os.environ["DLCV_SCALE"] = "small"
+
+import torch
+from kept import RESULTS, about, keep
+
+Numbers = dict[str, float]
+"""What one seed gave, by name."""
+
+
+@dataclass
+class Experiment:
+    """One training cell.
+
+    Attributes
+    ----------
+    run : callable
+        Takes the seed and returns the numbers.
+    claims : dict from words to callable
+        Each callable takes the numbers of one seed and says whether they bear the words out.
+    """
+
+    run: Callable[[int], Numbers]
+    claims: dict[str, Callable[[Numbers], bool]] = field(default_factory=dict)
+
+
+def learned_filters(seed: int) -> Numbers:
+    from dlcv.transposed_convolution import bilinear_kernel, experiment
+
+    odd, even = (experiment.learn_filter(k, 300, seed, progress=False)[-1] for k in (3, 4))
+    return {
+        "k3, largest difference from bilinear": float((odd - bilinear_kernel(3)).abs().max()),
+        "k4, least in the middle": float(even[1:3, 1:3].min()),
+        "k4, most in the middle": float(even[1:3, 1:3].max()),
+    }
+
+
+def grey_walls(seed: int) -> Numbers:
+    from dlcv.transposed_convolution import experiment
+
+    trained = experiment.train_decoders(400, seed, progress=False)
+    found = {}
+    for kind, (_, ripples) in trained.items():
+        name = kind.partition(",")[0]
+        found |= {f"{name}, highest ripple": max(ripples), f"{name}, ripple at the end": ripples[-1]}
+    return found
+
+
+def holes(seed: int) -> Numbers:
+    from dlcv.dilated_convolution import experiment
+
+    found = {}
+    for rates, (_, iou, lonely) in experiment.compare(seed=seed, show=False).items():
+        name = "rates " + ", ".join(map(str, rates))
+        found |= {f"{name}: mean IoU": iou, f"{name}: lonely pixels in a hundred": 100 * lonely}
+    return found
+
+
+def readers(seed: int) -> Numbers:
+    from dlcv.roi_align import experiment
+
+    trained = experiment.train_readers(300, seed, show=False)
+    return {f"{name}, mask IoU": experiment.mask_iou(model) for name, model in trained.items()}
+
+
+EXPERIMENTS: dict[str, dict[str, Experiment]] = {
+    "transposed_convolution": {
+        "learn-odd, learn-even": Experiment(
+            learned_filters,
+            {
+                "no weight was off by more than 0.021": lambda n: (
+                    n["k3, largest difference from bilinear"] <= 0.021
+                ),
+                "0.77 to 0.82 in the middle": lambda n: (
+                    n["k4, least in the middle"] >= 0.765 and n["k4, most in the middle"] < 0.825
+                ),
+            },
+        ),
+        "grey-wall": Experiment(grey_walls),
+    },
+    "dilated_convolution": {
+        "holes": Experiment(
+            holes,
+            {
+                "with rates 2, 2, 2 there are more lonely pixels": lambda n: (
+                    n["rates 2, 2, 2: lonely pixels in a hundred"]
+                    > n["rates 1, 2, 3: lonely pixels in a hundred"]
+                ),
+            },
+        )
+    },
+    "roi_align": {
+        "train": Experiment(
+            readers,
+            {"RoI Align draws better outlines": lambda n: n["RoI Align, mask IoU"] > n["RoI Pool, mask IoU"]},
+        )
+    },
+}
+
+
+def measure(experiment: Experiment, seeds: int) -> dict:
+    """Return the numbers of each seed, which claims all of them bear out, and the seconds of one run."""
+    began = time.process_time()
+    numbers = [experiment.run(seed) for seed in range(seeds)]
+    return {
+        "numbers": {name: [float(f"{n[name]:.4g}") for n in numbers] for name in numbers[0]},
+        "claims": {words: all(map(holds, numbers)) for words, holds in experiment.claims.items()},
+        "processor_seconds_a_run": round((time.process_time() - began) / seeds, 1),
+        **about(),
+    }
+
+
+def show(chapter: str, name: str, result: dict) -> None:
+    print(f"{chapter}: {name}    {result['processor_seconds_a_run']} s of processor time a run")
+    for words, values in result["numbers"].items():
+        print(f"  {words:44}", "  ".join(f"{value:8.4g}" for value in values))
+    for words, held in result["claims"].items():
+        print(f"  {'holds' if held else 'FAILS'}: {words}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "chapters", nargs="*", metavar="CHAPTER", help=f"of {', '.join(EXPERIMENTS)}; none means all"
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="write the result to benchmarks/results/")
+    asked = parser.parse_args()
+    if unknown := set(asked.chapters) - EXPERIMENTS.keys():
+        parser.error(f"nothing is trained in {', '.join(sorted(unknown))}; there is {', '.join(EXPERIMENTS)}")
+    torch.set_num_threads(1)
+    path = RESULTS / "training.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for chapter in asked.chapters or EXPERIMENTS:
+        results[chapter] = {}
+        for name, experiment in EXPERIMENTS[chapter].items():
+            results[chapter][name] = measure(experiment, asked.seeds)
+            show(chapter, name, results[chapter][name])
+    if asked.keep:
+        keep("training", results)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

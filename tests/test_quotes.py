@@ -1,0 +1,62 @@
+"""What notebooks say of their training cells is what `benchmarks/training.py` measured with three seeds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = json.loads((ROOT / "benchmarks" / "results" / "training.json").read_text(encoding="utf-8"))
+
+
+def text(folder):
+    lines = (ROOT / "solutions" / folder / f"{folder}.py").read_text(encoding="utf-8").splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in lines)
+
+
+def span(chapter, cell, name, digits):
+    """Least and most of the seeds, as it stands in a text: "0.88 to 0.89", or one number where both round to it."""
+    values = KEPT[chapter][cell]["numbers"][name]
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+@pytest.mark.parametrize("chapter", KEPT)
+def test_every_claim_is_borne_out_by_three_seeds(chapter):
+    for cell, result in KEPT[chapter].items():
+        assert all(len(values) == 3 for values in result["numbers"].values()), cell
+        assert result["claims"] == dict.fromkeys(result["claims"], True), cell
+        assert result["date"]
+        assert result["processor"]
+
+
+def test_chapter_01():
+    said = text("01_transposed_convolution")
+    assert (
+        max(
+            KEPT["transposed_convolution"]["learn-odd, learn-even"]["numbers"][
+                "k3, largest difference from bilinear"
+            ]
+        )
+        < 0.021
+    )
+    assert "no weight was off by more than 0.021" in said
+    for kind in ("k = 3", "k = 4"):
+        highest, end = (
+            span("transposed_convolution", "grey-wall", f"{kind}, {what}", digits)
+            for what, digits in (("highest ripple", 0), ("ripple at the end", 1))
+        )
+        assert f"| ${kind}$, $s = 2$ | {highest} | {end} |" in said
+
+
+def test_chapter_03():
+    said = text("03_dilated_convolution")
+    for rates in ("2, 2, 2", "1, 2, 3"):
+        iou = span("dilated_convolution", "holes", f"rates {rates}: mean IoU", 3)
+        lonely = span("dilated_convolution", "holes", f"rates {rates}: lonely pixels in a hundred", 1)
+        assert f"| {rates} | {iou} | {lonely} % |" in said
+
+
+def test_chapter_04():
+    pool, align = (span("roi_align", "train", f"RoI {name}, mask IoU", 2) for name in ("Pool", "Align"))
+    assert f"a mask IoU of {pool} with RoI Pool and {align} with RoI Align" in text("04_roi_align")
