@@ -11,12 +11,15 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from dlcv.checking import BadMessage, Judge, LearnerGone, Reply, Request, Verdict
+from dlcv.checking.escapes import escapes
 
 from .course_limits import in_words
 from .grants import Grants
+from .magics import plain_python
 from .needed import needed_cells
 from .restore import Restored
 from .sandbox import Limits, Run, Sandbox
@@ -251,11 +254,24 @@ class _Sitting:
             return self._without_answer(name, judge)
         try:
             self._grant(name, channel)
-            return judge.verdict(
+            verdict = judge.verdict(
                 lambda request: self._ask(name, channel, request), self.restored.answer_source(name)
             )
         finally:
             channel.close()
+        return judge.stepped_around(self.escapes[0]) if verdict.points and self.escapes else verdict
+
+    @cached_property
+    def escapes(self) -> list[str]:
+        """What in the learner's cells steps around the watch, in words."""
+        code = {n: cell for n, cell in enumerate(self.restored.cells) if cell.kind == "code"}
+        written = {
+            n: plain_python(cell.source)
+            for n, cell in code.items()
+            if n in self.needed and not cell.is_as_given
+        }
+        found = escapes(written, [cell.source for n, cell in code.items() if n not in written])
+        return [f"{violation.call}, line {violation.line} of cell {n + 1}" for n, violation in found]
 
     def _grant(self, name: str, channel: Channel) -> None:
         """Give the process that answers an exercise what it may have of the course's programs."""
@@ -314,6 +330,8 @@ class _Sitting:
     def troubles(self) -> list[str]:
         """What a human should know about how the notebook ran."""
         told = [f"{self.trouble}; exercises below that were not tried"] if self.trouble else []
+        if self.escapes:
+            told.append(f"the notebook steps around the check: {'; '.join(self.escapes[:5])}")
         if self.used_up:
             told.append(
                 f"the notebook used up its {self.limits.submission:g} seconds; what came later was not tried"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import symtable
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from dlcv.lookups import looked_up
+
 from .course import CourseError
 
-__all__ = ["Text", "bound", "used"]
+__all__ = ["Text", "bound"]
 
 
 class Text:
@@ -22,10 +23,15 @@ class Text:
         The package's folder.
     module : str
         The module's full name, which starts with that of the package.
+    known : dict, optional
+        Modules of the package that were read already, by name; this one is added.
     """
 
-    def __init__(self, package: Path, module: str):
+    def __init__(self, package: Path, module: str, known: dict[str, Text] | None = None):
         self.package, self.name = package, module
+        self.known = {} if known is None else known
+        self.known[module] = self
+        self.used: dict[ast.stmt, set[str]] = {}
         path = package.parent.joinpath(*module.split("."))
         self.path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         try:
@@ -54,10 +60,15 @@ class Text:
             if statement is not None and statement not in found:
                 found.add(statement)
                 # An import brings more than is used of it.
-                new = set() if isinstance(statement, (ast.Import, ast.ImportFrom)) else used(statement)
+                new = set() if isinstance(statement, (ast.Import, ast.ImportFrom)) else self._used(statement)
                 waiting += new - names_used
                 names_used |= new
         return [_trimmed(node, names_used) for node in self.tree.body if node in found or _is_future(node)]
+
+    def _used(self, statement: ast.stmt) -> set[str]:
+        if statement not in self.used:
+            self.used[statement] = looked_up(statement)
+        return self.used[statement]
 
     def home(self, name: str) -> tuple[str, str]:
         """Return the module of the package that defines what this one calls `name`, and its name there."""
@@ -68,7 +79,11 @@ class Text:
         original = next(alias.name for alias in statement.names if (alias.asname or alias.name) == name)
         if self._is_module(f"{source}.{original}"):
             return f"{source}.{original}", ""
-        return Text(self.package, source).home(original)
+        return self.other(source).home(original)
+
+    def other(self, module: str) -> Text:
+        """Another module of the package."""
+        return self.known.get(module) or Text(self.package, module, self.known)
 
     def source(self, statement: ast.ImportFrom) -> str:
         """The module that something is imported from, by its full name."""
@@ -96,24 +111,6 @@ def bound(statement: ast.stmt) -> set[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     return names.union(*map(bound, inner))
-
-
-def used(node: ast.AST) -> set[str]:
-    """The names that a statement or an expression at top level looks up there; a function's own variables are not.
-
-    >>> sorted(used(ast.parse("def f(x):\\n    y = g(x)\\n    return y + Z")))
-    ['Z', 'g']
-    """
-    tables, found = [symtable.symtable(ast.unparse(node), "excerpt", "exec")], set()
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        found |= {
-            symbol.get_name()
-            for symbol in table.get_symbols()
-            if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
-        }
-    return found
 
 
 def _trimmed(statement: ast.stmt, names: set[str]) -> ast.stmt:

@@ -40,7 +40,8 @@ class Grants:
             Exercises allow each other's answers, or one its own.
         """
         package = package or Path(dlcv.__file__).resolve().parent
-        excerpts = {name: _Excerpts(package, judge) for name, judge in judges.items()}
+        texts: dict[str, Text] = {}
+        excerpts = {name: _Excerpts(package, judge, texts) for name, judge in judges.items()}
         answers = {name: _answer(judge.exercise) for name, judge in judges.items()}
         before = {
             name: {other for other, answer in answers.items() if answer in excerpt.defined}
@@ -71,9 +72,8 @@ def _in_order(before: Mapping[str, set[str]]) -> Iterator[str]:
 class _Excerpts:
     """The parts of chapters' modules that one exercise's answering process needs."""
 
-    def __init__(self, package: Path, judge):
-        self.package, self.chapters = package, set(chapters_of(package))
-        self.texts: dict[str, Text] = {}
+    def __init__(self, package: Path, judge, texts: dict[str, Text]):
+        self.package, self.chapters, self.texts = package, set(chapters_of(package)), texts
         self.names: dict[str, set[str]] = {}
         for module, name in [*self._allowed(judge.exercise), *sorted(programs_asked_for(judge.requests))]:
             self._need(module, name)
@@ -98,9 +98,7 @@ class _Excerpts:
         return len(parts) > 1 and parts[0] == self.package.name and parts[1] in self.chapters
 
     def _text(self, module: str) -> Text:
-        if module not in self.texts:
-            self.texts[module] = Text(self.package, module)
-        return self.texts[module]
+        return self.texts.get(module) or Text(self.package, module, self.texts)
 
     def _imported(self, text: Text, statements: Iterable[ast.stmt]) -> Iterator[Name]:
         """What statements of a module use of other modules of ours."""

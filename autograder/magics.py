@@ -13,7 +13,8 @@ import re
 _PYTHON_BODY = ("time", "timeit", "capture", "prun")
 _ASSIGNED = re.compile(r"^(\s*[\w.,\s\[\]'\"]+?=\s*)[%!].*$")
 _LINE = re.compile(r"^\s*([%!?]|[\w.]+\?{1,2}\s*$)")
-_MOST_MAGICS = 200
+# Each line that is mended costs another look at the whole cell; together no more characters than these are read.
+_MOST_READ = 4_000_000
 
 
 def plain_python(source: str) -> str:
@@ -31,7 +32,7 @@ def plain_python(source: str) -> str:
         if not magic or magic[0] not in _PYTHON_BODY:
             return "pass" + "\n" * (len(lines) - 1)
         lines[first] = "pass"
-    for _ in range(_MOST_MAGICS):
+    for _ in range(min(200, _MOST_READ // (len(source) + 1))):
         number = _stumbles_at("\n".join(lines))
         if number is None or not 0 < number <= len(lines):
             break

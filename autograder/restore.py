@@ -38,6 +38,11 @@ class Placed:
         return self.slot is not None and self.slot.role == "test" and not self.copy
 
     @property
+    def is_as_given(self) -> bool:
+        """The release's own text stands in it."""
+        return self.slot is not None and _bare(self.source) == _bare(self.slot.source)
+
+    @property
     def runs(self) -> bool:
         """A graded run executes the learner's code, not our tests, and not our pictures."""
         if self.kind != "code" or (self.slot is not None and self.slot.role == "test"):

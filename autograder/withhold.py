@@ -15,9 +15,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dlcv.checking.withheld import PICTURES, fingerprint
+from dlcv.lookups import looked_up
 
 from .course import CourseError
-from .excerpts import Text, bound, used
+from .excerpts import Text, bound
 from .grants import programs_asked_for
 from .names_only import imported_names, names_only
 from .package import chapters_of, copy_package
@@ -124,7 +125,7 @@ def _stored(package: Path, exercises) -> dict[str, bytes]:
     kept = {name for module, name in programs if module == text.name}
     milestones = {name: node for name, node in _milestones(text.tree)}
     for node in milestones.values():
-        kept |= used(node) & text.statement_of.keys()
+        kept |= looked_up(node) & text.statement_of.keys()
     lines = [ast.unparse(node) for node in text.needed(kept)]
     lines.insert(bool(lines), "from dlcv.checking.stored import exercises_of")
     listed = ", ".join(f"{name!r}: {ast.unparse(node)}" for name, node in milestones.items())

@@ -168,6 +168,15 @@ class Judge:
             verdict.detail.append(f"It is {first.group}. This exercise asks you to build that part yourself.")
         return verdict
 
+    def stepped_around(self, what: str) -> Verdict:
+        """The verdict on an answer that would earn points in a notebook that steps around the watch: see `escapes`."""
+        verdict = self._blank()
+        verdict.kind, verdict.message = FORBIDDEN, what
+        verdict.detail.append(
+            "A notebook may not use this: it steps around the check. Plain torch and Python will do."
+        )
+        return verdict
+
     def _difference(self, reply: Reply, expected: Any, limit: float) -> Difference | None:
         if trouble := self._trouble(reply, limit):
             return trouble

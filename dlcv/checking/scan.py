@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from dlcv.checking.forbidden import MATMUL, WATCHED_PACKAGES, Forbidden, Violation, Watch
+from dlcv.lookups import looked_up
 
 
 def scan_source(source: str, name: str, watch: Watch) -> list[Violation]:
@@ -69,8 +70,15 @@ def _definitions(tree: ast.Module, name: str) -> list[ast.AST]:
         key = wanted.pop()
         if key in top and key not in found:
             found[key] = top[key]
-            wanted += [node.id for node in ast.walk(top[key]) if isinstance(node, ast.Name)]
+            wanted += _looked_up(top[key])
     return list(found.values())
+
+
+def _looked_up(definition: ast.stmt) -> set[str]:
+    try:
+        return looked_up(definition)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # nested too deep to be taken apart
+        return {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
 
 
 def _forbidden_node(
@@ -79,11 +87,12 @@ def _forbidden_node(
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and MATMUL in watch.groups:
         return "the operator @", MATMUL
     if isinstance(node, ast.Attribute):
-        root = node.value
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        if isinstance(root, ast.Name) and root.id in roots and (group := watch.by_name(node.attr)):
-            return f"{roots[root.id].partition('.')[0]}.{node.attr}", group
+        if group := watch.by_name(node.attr):  # few names are; a long chain is walked for those alone
+            root = node.value
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            if isinstance(root, ast.Name) and root.id in roots:
+                return f"{roots[root.id].partition('.')[0]}.{node.attr}", group
         if node.attr in ("__matmul__", "__rmatmul__", "__imatmul__") and MATMUL in watch.groups:
             return f"the operator @ ({node.attr})", MATMUL
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in imported:

@@ -15,7 +15,7 @@ import dlcv
 from autograder.build import source_notebook, student_notebook, text_of
 from autograder.course import Course, CourseError
 from autograder.examine import examine
-from autograder.excerpts import Text, used
+from autograder.excerpts import Text
 from autograder.graded_package import graded_package
 from autograder.grants import Grants
 from autograder.package import chapters_of
@@ -25,6 +25,7 @@ from autograder.sample_class import Workbook, right_answers
 from autograder.sandbox import Limits, Sandbox
 from autograder.submission import read_cells
 from dlcv.checking import Judge, load_exercises
+from dlcv.lookups import looked_up
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(dlcv.__file__).resolve().parent
@@ -126,6 +127,23 @@ def test_a_call_of_the_reference_in_a_cell_costs_that_statement_only(sandbox, sm
     assert "not there while answers are graded" in error.message
 
 
+def test_the_warm_interpreter_has_neither_exercises_nor_references(sandbox):
+    looks = (
+        "import gc, sys, types\n"
+        "from dlcv.transposed_convolution import exercises, reference\n"
+        "assert not hasattr(exercises, 'exercises')\n"
+        "assert '_left.find' in open(reference.__file__).read()\n"
+        "programs = [f for f in gc.get_objects() if isinstance(f, types.FunctionType)]\n"
+        "ours = [f for f in programs if str(f.__module__).endswith(('.reference', '.exercises'))\n"
+        "        and str(f.__module__).startswith('dlcv.')]\n"
+        "assert ours and all('_left' in f.__code__.co_names for f in ours), ours\n"
+    )
+    run = sandbox.run({"watches": {}, "cell_limit": 60, "steps": [{"cell": 0, "source": looks}]}, [])
+    told = [run.talk.receive(timeout=120) for _ in range(4)]
+    run.close()
+    assert told == [{"ready": True}, {"start": 0}, {"end": 0, "error": None}, {"finished": True}]
+
+
 # grants
 
 
@@ -186,7 +204,7 @@ def test_exercises_that_allow_each_other_are_refused():
 def test_names_of_other_scopes_do_not_count():
     source = "def f(x, y=Z):\n    t = g(x)\n    return [t for t in h]\n"
     source += "class C(B):\n    a = D\n    def m(self): return E\n"
-    assert used(ast.parse(source)) == {"Z", "g", "h", "B", "D", "E"}
+    assert looked_up(ast.parse(source)) == {"Z", "g", "h", "B", "D", "E"}
 
 
 def test_an_excerpt_has_what_it_needs_and_no_more():

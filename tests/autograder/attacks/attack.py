@@ -88,8 +88,6 @@ class Attack:
         A regular expression that one of the flags for a human must match.
     wall : str
         The wall that has to stop it; empty where the design itself does.
-    open : str
-        Why it still succeeds; empty where it does not.
     """
 
     name: str
@@ -102,7 +100,6 @@ class Attack:
     size: tuple[str, ...] = ("wrong values",)
     flag: str = ""
     wall: str = ""
-    open: str = ""
 
     def submission(self, empty: dict, places: Places) -> dict | bytes:
         """The notebook that is handed in, made from the release."""

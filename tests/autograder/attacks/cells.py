@@ -343,7 +343,6 @@ BORROWING = [
             "return torch.tensor(json.loads(answers.readline()))"
         ),
         paint=FORBIDDEN,
-        open="a process forked in a cell is not watched",
     ),
     Attack(
         "cells-reference-in-a-thread",
@@ -431,7 +430,6 @@ BORROWING = [
         cell="import sys\nfrom dlcv.checking import guard\nguard.Guard.note = lambda *_: None\n",
         cells=paint(f"return {READY}"),
         paint=FORBIDDEN,
-        open="the guard is an object of the learner's process like any other",
     ),
     Attack(
         "cells-watch-told-harmless",
@@ -443,7 +441,6 @@ BORROWING = [
         "Watch.harmless = property(lambda self: Everything())\n",
         cells=paint(f"return {READY}"),
         paint=FORBIDDEN,
-        open="the guard is an object of the learner's process like any other",
     ),
     Attack(
         "cells-answering-patched",
@@ -455,7 +452,6 @@ BORROWING = [
         "Answer.reply = reply\n",
         paint=FORBIDDEN,
         size=("crashed", "wrong values", "forbidden call"),
-        open="what answers requests is an object of the learner's process like any other",
     ),
 ]
 

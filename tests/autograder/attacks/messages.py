@@ -197,6 +197,5 @@ ATTACKS = [
         cells=paint("import time\ntime.sleep(60)"),
         paint=FORBIDDEN,
         size=("wrong values", "crashed", "too slow", "forbidden call"),
-        open="whoever holds the sockets may answer; nothing in the text of the cells is looked for",
     ),
 ]
