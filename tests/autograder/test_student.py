@@ -236,7 +236,7 @@ for fd in range(200):
 def test_what_a_cell_writes_into_the_channels_costs_its_own_notebook_only(examined, bytes_sent):
     forged = FIND_SOCKETS + f"for s in sockets:\n    s.sendall(b'{bytes_sent.decode()}')\n"
     found = examined(output_size=forged)
-    assert found.verdicts[PAINT].kind in ("right", "crashed")
+    assert found.verdicts[PAINT].kind in ("forbidden call", "crashed")
     assert found.verdicts[SIZE].points == 0.0
     assert kinds(examined()) == {PAINT: "right", SIZE: "right"}
 
@@ -251,6 +251,23 @@ def test_an_answer_that_writes_into_its_channel(examined):
     verdict = examined(conv_transpose1d=cell).verdicts[PAINT]
     assert verdict.kind == "crashed"
     assert "channel" in verdict.message
+
+
+def test_a_notebook_that_steps_around_the_watch_earns_nothing_and_is_told(examined):
+    found = examined(
+        setup="import torch\nimport gc, sys\ngc.collect()\nhook = sys.getprofile()\nsys.setprofile(hook)\n"
+    )
+    assert kinds(found) == {PAINT: "forbidden call", SIZE: "forbidden call"}
+    assert [verdict.points for verdict in found.verdicts.values()] == [0.0, 0.0]
+    assert found.verdicts[PAINT].message == "sys.setprofile, line 5 of cell 2"
+    assert found.troubles == ["the notebook steps around the check: sys.setprofile, line 5 of cell 2"]
+
+
+def test_a_wrong_answer_is_told_as_such_whatever_else_the_notebook_does(examined):
+    found = examined(
+        conv_transpose1d="import ctypes\ndef conv_transpose1d(x, weight, stride=1):\n    return x * 0\n"
+    )
+    assert kinds(found) == {PAINT: "wrong shape", SIZE: "forbidden call"}
 
 
 # what a run leaves behind, and what it can see
@@ -281,7 +298,7 @@ def test_processes_left_behind_are_killed(examined):
         "assert os.read(reader, 10) == b'running'\n"
     )
     found = examined(setup="import torch\n" + cell)
-    assert kinds(found)[PAINT] == "right"
+    assert kinds(found)[PAINT] == "forbidden call"  # nobody watches what another process does
     assert found.errors == []
     deadline = time.monotonic() + 5
     while named("left-by-a-test") and time.monotonic() < deadline:

@@ -23,6 +23,8 @@ from dlcv.checking import Judge, load_exercises
 from .machines import NAMESPACES, machine
 
 CHAPTER, SIZE = "transposed_convolution", "output_size"
+# A right answer was asked and heard. In a notebook that forks or calls native code it does not count; see `escapes`.
+UNHARMED = ("right", "forbidden call")
 LIMITS = Limits(cell=20.0, submission=60.0, file=2**20, memory=512 * 2**20, disk=8 * 2**20, processes=40)
 MACHINES = {
     "bubblewrap": {"bubblewrap_there": True},
@@ -64,7 +66,7 @@ def attempt(small_class, sandbox, judges):
         notebook["cells"].insert(1, {"cell_type": "code", "metadata": {}, "source": code, "id": "attempt"})
         restored = restore(read_cells(json.dumps(notebook).encode()), small_class.release)
         found = examine(restored, judges, sandbox)
-        assert found.verdicts[SIZE].kind == "right", found.verdicts[SIZE].message
+        assert found.verdicts[SIZE].kind in UNHARMED, found.verdicts[SIZE].message
         return str(found.errors[0]) if found.errors else None
 
     return run
@@ -313,7 +315,7 @@ def test_an_answer_that_takes_too_much_memory_costs_its_own_exercise(small_class
     found = examine(restored, judges, sandbox)
     verdict = found.verdicts["conv_transpose1d"]
     assert (verdict.kind, verdict.message) == ("crashed", "your code used more memory than it may (512 MB)")
-    assert found.verdicts[SIZE].kind == "right"
+    assert found.verdicts[SIZE].kind in UNHARMED
     assert found.restarts == 1
 
 
