@@ -27,11 +27,12 @@ psutil = pytest.importorskip("psutil")  # Dask needs it, too
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(cell=5.0, submission=30.0, restarts=2, grace=0.5)
 SIZE = "output_size"
-# Right, but only where the process that runs it knows nothing of Dask: not in a cluster's worker.
+# Right, but only where the process that runs it knows nothing of Dask: not in a cluster's worker. It asks the
+# loggers, because a learner who reads `sys.modules` gets no points.
 ELSEWHERE = """\
-import sys
+import logging
 
-assert not {"dask", "distributed"} & set(sys.modules)
+assert not any(name.startswith("distributed") for name in logging.root.manager.loggerDict)
 
 def output_size(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
     return (size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1
