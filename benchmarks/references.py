@@ -401,6 +401,13 @@ def metrics() -> Iterator[Row]:
             ).toarray(),
             "skimage.metrics.contingency_table",
         )
+    target = torch.randint(0, 21, (64, 64))
+    yield Row(
+        "confusion_matrix_naive: 21 classes, 64 x 64 pixels",
+        lambda: m.confusion_matrix_naive(target, target, 21),
+        lambda: m.confusion_matrix(target, target, 21),
+        loops=True,
+    )
     yy, xx = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
     a, b = (((yy - 128) ** 2 + (xx - x) ** 2) < 90**2 for x in (120, 128))
     yield Row(

@@ -29,6 +29,7 @@ __all__ = [
     "boundary_iou",
     "class_iou",
     "confusion_matrix",
+    "confusion_matrix_naive",
     "dataset_mean_iou",
     "dice",
     "dice_from_iou",
@@ -86,6 +87,37 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int, ignor
     pairs = torch.where(counted, target.long() * num_classes + prediction.long(), num_classes**2)
     counts = torch.bincount(pairs.flatten(), minlength=num_classes**2 + 1)
     return counts[:-1].reshape(num_classes, num_classes)
+
+
+def confusion_matrix_naive(
+    prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int = 255
+) -> Tensor:
+    """Count pair by pair, in a plain loop over the pixels.
+
+    Parameters
+    ----------
+    prediction, target, num_classes, ignore_index
+        As in `confusion_matrix`, which this equals.
+
+    Returns
+    -------
+    int64 Tensor of shape (num_classes, num_classes)
+
+    Examples
+    --------
+    >>> confusion_matrix_naive(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, 255]), num_classes=2)
+    tensor([[1, 1],
+            [0, 1]])
+    """
+    if prediction.shape != target.shape:
+        shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"prediction and target must have the same shape; got {shapes}")
+    _check_classes(num_classes, target != ignore_index, target=target, prediction=prediction)
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for t, p in zip(target.flatten().tolist(), prediction.flatten().tolist(), strict=True):
+        if t != ignore_index:
+            counts[t, p] += 1
+    return counts
 
 
 def _check_classes(num_classes: int, counted: Tensor, **maps: Tensor) -> None:

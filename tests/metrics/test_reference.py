@@ -14,6 +14,7 @@ from dlcv.metrics import (
     boundary_iou,
     class_iou,
     confusion_matrix,
+    confusion_matrix_naive,
     dice,
     dice_from_iou,
     frequency_weighted_iou,
@@ -45,6 +46,21 @@ def test_counts_are_complete():
     assert confusion.dtype == torch.int64
     assert confusion.sum() == (target != 255).sum()
     assert_close(confusion.sum(1), torch.stack([(target == c).sum() for c in range(4)]))
+
+
+def test_the_loop_counts_the_same():
+    for shape, classes in (((3, 5), 2), ((2, 4, 6), 5), ((0,), 3)):
+        prediction, target = (
+            labels(*shape, classes=classes),
+            labels(*shape, classes=classes, void=0.3, seed=1),
+        )
+        assert torch.equal(
+            confusion_matrix_naive(prediction, target, classes), confusion_matrix(prediction, target, classes)
+        )
+    with pytest.raises(ValueError, match="same shape"):
+        confusion_matrix_naive(torch.zeros(2), torch.zeros(3), 2)
+    with pytest.raises(ValueError, match="it holds 0 to 7"):
+        confusion_matrix_naive(torch.tensor([0, 7]), torch.tensor([0, 1]), 2)
 
 
 def test_exchanging_the_maps_transposes_the_matrix():
