@@ -6,6 +6,7 @@ from IPython.display import display
 from ipywidgets import HBox, IntSlider
 
 from dlcv.dilated_convolution.figures import draw_coverage, stack_axis
+from dlcv.interactive import follow
 from dlcv.plotting import Picture, new_figure
 
 __all__ = ["make", "rates_widget"]
@@ -28,10 +29,4 @@ def rates_widget() -> None:
         IntSlider(2, 1, LARGEST_RATE, description=f"rate {n}", continuous_update=False) for n in (1, 2, 3)
     ]
     display(HBox(sliders))
-    handle = display(make(*(slider.value for slider in sliders)), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(*(slider.value for slider in sliders)))
-
-    for slider in sliders:
-        slider.observe(redraw, "value")
+    follow(sliders, lambda: make(*(slider.value for slider in sliders)))

@@ -6,6 +6,7 @@ import matplotlib
 from IPython.display import display
 from ipywidgets import HBox, IntSlider, VBox
 
+from dlcv.interactive import follow
 from dlcv.metrics.figures import agreement_map, disc, draw_scores, scores
 from dlcv.metrics.reference import boundary_band
 from dlcv.plotting import STYLE, Picture, show
@@ -51,10 +52,4 @@ def disc_widget() -> None:
     }
     columns = list(sliders.values())
     display(HBox([VBox(columns[:2]), VBox(columns[2:])]))
-    handle = display(make(**{name: slider.value for name, slider in sliders.items()}), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(**{name: slider.value for name, slider in sliders.items()}))
-
-    for slider in columns:
-        slider.observe(redraw, "value")
+    follow(columns, lambda: make(**{name: slider.value for name, slider in sliders.items()}))

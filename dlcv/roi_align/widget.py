@@ -9,6 +9,7 @@ from ipywidgets import FloatSlider, HBox, IntSlider, VBox
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from dlcv.interactive import follow
 from dlcv.plotting import EXPECTED, PAPER, STYLE, YOURS, Picture, number_grid
 from dlcv.roi_align.figures import divide, outline
 from dlcv.roi_align.reference import roi_align, roi_pool, sample_points, snapped_boxes
@@ -85,10 +86,4 @@ def box_widget() -> None:
     }
     columns = list(sliders.values())
     display(HBox([VBox(columns[:2]), VBox(columns[2:4]), VBox(columns[4:])]))
-    handle = display(make(**{name: slider.value for name, slider in sliders.items()}), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(**{name: slider.value for name, slider in sliders.items()}))
-
-    for slider in columns:
-        slider.observe(redraw, "value")
+    follow(columns, lambda: make(**{name: slider.value for name, slider in sliders.items()}))

@@ -206,6 +206,21 @@ positions.slip_of(
 )
 positions.slip_of(
     scaled_centres,
+    "numbers scaled, whatever is asked",
+    "You scale the numbers of the pixels in both conventions. Without aligned corners a pixel's middle is half a pixel "
+    "further on; with them, size - 1 steps become out_size - 1 steps.",
+    ("(i + 0.5) * size / out_size - 0.5", "i * size / out_size"),
+    ("i * (size - 1) / max(out_size - 1, 1)", "i * size / out_size"),
+)
+positions.slip_of(
+    scaled_centres,
+    "align_corners ignored",
+    "You place the pixels in the same way whatever `align_corners` says. With it the outermost centres coincide: "
+    "size - 1 steps become out_size - 1 steps.",
+    ("i * (size - 1) / max(out_size - 1, 1)", "(i + 0.5) * size / out_size - 0.5"),
+)
+positions.slip_of(
+    scaled_centres,
     "half a pixel not taken back",
     "You go to the middle of the output pixel, but the result counts from the input's edge. Coordinates count from "
     "the middle of pixel 0: take 0.5 away at the end.",

@@ -9,6 +9,7 @@ from IPython.display import display
 from ipywidgets import Dropdown, HBox, SelectionSlider
 from torch import Tensor
 
+from dlcv.interactive import follow
 from dlcv.plotting import Picture, new_figure, show
 from dlcv.upsampling.reference import bed_of_nails, upsample_bicubic, upsample_bilinear, upsample_nearest
 
@@ -62,10 +63,4 @@ def zoom_widget() -> None:
     zoom = SelectionSlider(options=ZOOMS, value=6, description="zoom", continuous_update=False)
     method = Dropdown(options=METHODS, value="bilinear", description="method")
     display(HBox([zoom, method]))
-    handle = display(make(zoom.value, method.value), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(zoom.value, method.value))
-
-    for control in (zoom, method):
-        control.observe(redraw, "value")
+    follow((zoom, method), lambda: make(zoom.value, method.value))

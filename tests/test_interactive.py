@@ -1,0 +1,68 @@
+"""Pictures follow their controls, and do not fall behind them."""
+
+import asyncio
+
+import pytest
+from ipywidgets import IntSlider
+
+from dlcv import interactive
+
+
+class Screen:
+    """Stands in for IPython's display: keeps what is shown."""
+
+    def __init__(self):
+        self.shown = []
+
+    def __call__(self, value, display_id):
+        assert display_id
+        self.shown.append(value)
+        return self
+
+    def update(self, value):
+        self.shown.append(value)
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    screen = Screen()
+    monkeypatch.setattr(interactive, "display", screen)
+    return screen
+
+
+def test_without_a_running_loop_each_change_is_drawn_at_once(screen):
+    slider, other = IntSlider(1), IntSlider(5)
+    interactive.follow([slider, other], lambda: (slider.value, other.value))
+    slider.value = 2
+    other.value = 6
+    assert screen.shown == [(1, 5), (2, 5), (2, 6)]
+
+
+def test_in_a_kernel_changes_that_come_fast_are_drawn_once_with_the_last_values(screen):
+    async def drag():
+        slider = IntSlider(0)
+        interactive.follow([slider], lambda: slider.value)
+        for value in range(1, 20):
+            slider.value = value
+        await asyncio.sleep(3 * interactive.PAUSE)
+        assert screen.shown == [0, 19]
+        slider.value = 3  # and it goes on following
+        await asyncio.sleep(3 * interactive.PAUSE)
+
+    asyncio.run(drag())
+    assert screen.shown == [0, 19, 3]
+
+
+def test_while_a_slider_is_dragged_the_picture_keeps_moving(screen):
+    async def drag():
+        slider = IntSlider(0)
+        interactive.follow([slider], lambda: slider.value)
+        for value in range(1, 30):
+            slider.value = value
+            await asyncio.sleep(interactive.PAUSE / 2)
+        await asyncio.sleep(3 * interactive.PAUSE)
+
+    asyncio.run(drag())
+    assert len(screen.shown) >= 5
+    assert screen.shown[-1] == 29
+    assert screen.shown == sorted(screen.shown)
