@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import cos, pi
+from pathlib import Path
 from statistics import mean, stdev
 
 import torch
@@ -16,12 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcv.data.scenes import CLASSES, VOID, render
-from dlcv.device import at_scale
+from dlcv.device import at_scale, scale
 from dlcv.metrics.reference import boundary_iou, class_iou, confusion_matrix, mean_iou
 from dlcv.training import train
 
 __all__ = [
     "Score",
+    "checkpoint_in",
     "colour_classifier",
     "predict",
     "score",
@@ -86,6 +88,12 @@ def train_on_scenes(
 
     Batches are drawn with the seed, every second one mirrored; the learning rate rises and falls once.
     `how` goes to `dlcv.training.train`, for example ``checkpoint="runs/fcn.pt"``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the run was interrupted, so that a cell does not go on with half a network. With a checkpoint the next call
+        goes on from where it was.
     """
     images, labels = training_scenes(size)
 
@@ -100,8 +108,24 @@ def train_on_scenes(
         x, y = images[chosen], labels[chosen]
         return (x.flip(-1), y.flip(-1)) if step % 2 else (x, y)
 
-    train(model, batch, loss, steps=steps, optimizer=optimizer, **how)
+    history = train(model, batch, loss, steps=steps, optimizer=optimizer, **how)
+    if history.stopped == "interrupted":
+        kept = "run the cell again to go on" if how.get("checkpoint") else "nothing is kept"
+        raise KeyboardInterrupt(f"after {len(history.losses)} of {steps} steps; {kept}")
     return model.eval()
+
+
+def checkpoint_in(folder: str | Path | None, *name: object) -> Path | None:
+    """File in which the run of this name and scale is kept; None without a folder, and at the scale "smoke".
+
+    Examples
+    --------
+    >>> checkpoint_in(None, "FCN", 0) is None
+    True
+    """
+    if folder is None or scale() == "smoke":
+        return None
+    return Path(folder) / ("-".join(map(str, (*name, scale()))) + ".pt")
 
 
 def rise_and_fall(progress: float, rise: float = 0.2, least: float = 0.02) -> float:

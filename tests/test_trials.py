@@ -74,13 +74,25 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
                 raise KeyboardInterrupt
             return trials.segment_loss(model, x, y)
 
-        for _ in range(len(stages) + 1):
+        def run():
             trials.train_on_scenes(
                 network, steps=6, size=32, device="cpu", show=False, loss=loss, checkpoint=path
             )
+
+        for stage in stages:
+            with pytest.raises(KeyboardInterrupt, match=f"after {stage - 1} of 6 steps; run the cell again"):
+                run()
+        run()
         return network.layer.weight.detach()
 
     torch.testing.assert_close(trained(4), trained(), rtol=0, atol=0)
+
+
+def test_runs_are_kept_by_name_and_scale(monkeypatch, tmp_path):
+    assert trials.checkpoint_in(tmp_path, "FCN-8s", 0) is None  # at the scale "smoke"
+    monkeypatch.setenv("DLCV_SCALE", "small")
+    assert trials.checkpoint_in(tmp_path, "FCN-8s", 0) == tmp_path / "FCN-8s-0-small.pt"
+    assert trials.checkpoint_in(None, "FCN-8s", 0) is None
 
 
 def test_a_table_has_means_and_spread():
