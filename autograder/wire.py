@@ -46,6 +46,7 @@ class Channel:
     def __init__(self, sock: socket.socket, largest: int = LARGEST):
         self.socket = sock
         self.largest = largest
+        self._begun = bytearray()  # what has come of the next message
 
     def send_json(self, value: Any, timeout: float | None = None) -> None:
         self._send(JSON, json.dumps(value).encode(), timeout)
@@ -54,15 +55,20 @@ class Channel:
         self._send(BYTES, body, timeout)
 
     def receive(self, timeout: float | None = None) -> Any:
-        """Return the next message, a JSON value or bytes; raise `Gone`, `TimeUp` or `Malformed`."""
+        """Return the next message, a JSON value or bytes; raise `Gone`, `TimeUp` or `Malformed`.
+
+        After `TimeUp` what came so far is kept: the next call goes on with the same message.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        header = self._exactly(HEADER, deadline)
-        letter, length = header[:1], int.from_bytes(header[1:], "big")
+        self._gather(HEADER, deadline)
+        letter, length = bytes(self._begun[:1]), int.from_bytes(self._begun[1:HEADER], "big")
         if letter not in (JSON, BYTES):
             raise Malformed(f"a message starts with {letter!r}")
         if length > self.largest:
             raise Malformed(f"a message of {length} bytes; at most {self.largest} are taken")
-        body = self._exactly(length, deadline)
+        self._gather(HEADER + length, deadline)
+        body = bytes(self._begun[HEADER:])
+        self._begun.clear()
         if letter == BYTES:
             return body
         try:
@@ -84,20 +90,19 @@ class Channel:
         except OSError as error:
             raise Gone(str(error)) from None
 
-    def _exactly(self, length: int, deadline: float | None) -> bytes:
-        chunks = bytearray()
-        while len(chunks) < length:
+    def _gather(self, length: int, deadline: float | None) -> None:
+        """Read until `length` bytes of the message are there."""
+        while (missing := length - len(self._begun)) > 0:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise TimeUp(f"{len(chunks)} of {length} bytes came in time")
+                raise TimeUp(f"{len(self._begun)} of {length} bytes came in time")
             self.socket.settimeout(left)
             try:
-                chunk = self.socket.recv(min(length - len(chunks), 2**20))
+                chunk = self.socket.recv(min(missing, 2**20))
             except TimeoutError:
-                raise TimeUp(f"{len(chunks)} of {length} bytes came in time") from None
+                continue
             except OSError as error:
                 raise Gone(str(error)) from None
             if not chunk:
                 raise Gone("the connection was closed")
-            chunks += chunk
-        return bytes(chunks)
+            self._begun += chunk

@@ -56,11 +56,33 @@ def test_a_closed_connection_is_told_from_silence(pair):
     with pytest.raises(TimeUp):
         channel.receive(timeout=0.05)
     theirs.sendall(b"J" + (10).to_bytes(4, "big") + b"12")
-    with pytest.raises(TimeUp, match="2 of 10 bytes"):
+    with pytest.raises(TimeUp, match="7 of 15 bytes"):
         channel.receive(timeout=0.05)
     theirs.close()
     with pytest.raises(Gone):
         channel.receive(timeout=1)
+
+
+@pytest.mark.parametrize("before", [1, 4, 5, 7, 14])
+def test_a_message_that_came_in_part_is_not_lost(pair, before):
+    """Whoever waits only a moment, and again, gets each message whole and in order."""
+    channel, theirs = pair
+    first = b"J" + (10).to_bytes(4, "big") + b'"01234567"'
+    theirs.sendall(first[:before])
+    for _ in range(2):
+        with pytest.raises(TimeUp):
+            channel.receive(timeout=0.01)
+    theirs.sendall(first[before:] + b"B" + (2).to_bytes(4, "big") + b"ab")
+    assert channel.receive(timeout=1) == "01234567"
+    assert channel.receive(timeout=1) == b"ab"
+
+
+def test_after_what_is_no_message_nothing_is_believed(pair):
+    channel, theirs = pair
+    theirs.sendall(b"X" + bytes(4) + b"J" + (2).to_bytes(4, "big") + b"{}")
+    for _ in range(2):
+        with pytest.raises(Malformed):
+            channel.receive(timeout=1)
 
 
 def test_dripping_does_not_extend_the_time(pair):
