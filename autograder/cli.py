@@ -306,10 +306,12 @@ def feedback(assignment: str, students: tuple[str, ...], folder: Path | None) ->
     They hold the points and comments that the gradebook has now; nobody's code is run.
     """
     with plain_errors():
+        from .commands import aloud
         from .feedback import feedback as run
 
         course = Course.open(folder)
-        pages = run(course, assignment, students or None)
+        with aloud():
+            pages = run(course, assignment, students or None)
         click.echo(f"{len(pages)} pages under {shown(course, course.folder / 'feedback')}")
 
 
@@ -319,10 +321,13 @@ def feedback(assignment: str, students: tuple[str, ...], folder: Path | None) ->
 def report(assignment: str, folder: Path | None) -> None:
     """Write the class report again, after manual grading."""
     with plain_errors():
+        from .commands import aloud
         from .report import report as run
 
         course = Course.open(folder)
-        click.echo(shown(course, run(course, assignment)))
+        with aloud():
+            page = run(course, assignment)
+        click.echo(shown(course, page))
 
 
 @main.command()

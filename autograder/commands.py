@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .record import Result
 from .report import report, report_path
 from .terminal import progress_bar, remarks_on, results_table, summary
 
-__all__ = ["grade", "places", "similar"]
+__all__ = ["aloud", "grade", "places", "similar"]
 
 
 def grade(course: Course, assignment: str, *, as_json: bool = False, **options: Any) -> list[Result]:
@@ -27,7 +28,6 @@ def grade(course: Course, assignment: str, *, as_json: bool = False, **options: 
     console = Console()
     if not console.is_terminal:  # a log wraps long lines by itself
         console = Console(width=140)
-    # Progress and remarks leave standard output to the results.
     aside = Console(stderr=True)
     done: list[Result] = []
 
@@ -80,11 +80,17 @@ def _print_json(result: Result) -> None:
     sys.stdout.flush()
 
 
+def aloud() -> AbstractContextManager[None]:
+    """Remarks of what is done inside are shown; they leave standard output to the results."""
+    return remarks_on(Console(stderr=True))
+
+
 def similar(course: Course, assignment: str, at_least: float, *, as_json: bool) -> None:
     """Write the page of answers that resemble each other and say how many there are, or print the pairs."""
     from .similar_report import similar as compare
 
-    path, found = compare(course, assignment, at_least)
+    with aloud():
+        path, found = compare(course, assignment, at_least)
     if as_json:
         for exercise in found:
             for pair in exercise.pairs:

@@ -24,7 +24,7 @@ from .course import Chapter, Course, CourseError
 from .database import shown
 from .gradebook import Book, HandedIn, Mark
 from .late import Deadlines, Late, timestamp
-from .record import read_records
+from .records import readable_records
 from .roster import Person, Roster
 
 __all__ = ["FORMATS", "Export", "export"]
@@ -138,12 +138,20 @@ def _people(course: Course, assignment: str, roster: Roster | None) -> dict[str,
 
 def _without_failures(course: Course, assignment: str, lines: list[Line], made: Export) -> list[Line]:
     """Leave out whom the grader could not grade: a zero there would be ours, not theirs."""
+    results, unread = readable_records(course, assignment)
     failed = {
         result.student
-        for result in read_records(course, assignment)
+        for result in results
         if any(verdict.kind == "engine error" for verdict in result.verdicts.values())
     }
-    failed &= {line.student for line in lines}
+    there = {line.student for line in lines}
+    failed &= there
+    if there & unread.keys():
+        made.remark(
+            "the records of these cannot be read, so their points are the gradebook's and whether the grader failed "
+            "is not known; `autograder grade` grades them anew",
+            there & unread.keys(),
+        )
     if failed:
         made.remark("these could not be graded and are left out; see the class report", failed)
     return [line for line in lines if line.student not in failed]

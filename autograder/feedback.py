@@ -16,11 +16,12 @@ from typing import Any
 from dlcv.checking import Verdict, load_exercises, picture
 
 from .attention import for_the_learner
-from .course import Course, CourseError
+from .course import Course
 from .gradebook import Book, Mark
 from .late import UNKNOWN, Late
 from .pages import code_css, highlighted, moment, templates
-from .record import Essay, Result, read_records
+from .record import Essay, Result
+from .records import read_records
 from .settle import settle
 from .writing import write
 
@@ -45,10 +46,6 @@ MEANS = {
 def feedback(course: Course, assignment: str, students: Iterable[str] | None = None) -> list[Path]:
     """Write the feedback pages of graded submissions again, with what humans have given since."""
     results = read_records(course, assignment, students)
-    if not results:
-        raise CourseError(
-            f"nothing of {assignment} has been graded yet in {course.folder}; run: autograder grade"
-        )
     with Book(course.db_url, course.name) as book:
         settle(course, book, assignment, results)
         marks = book.marks(assignment)

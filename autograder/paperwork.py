@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # each command loads what it needs: some of it imports torch
 
 __all__ = ["collect", "export", "release"]
 
-MOST_NAMED = 12
-
 
 def roster_of(course: Course, path: Path | None) -> Roster | None:
     """The roster that was named, else `roster.csv` in the course folder, else None."""
@@ -115,6 +113,7 @@ def export(
 ) -> Export:
     """Export and tell: where the file is, and what the instructor should know; ``-`` prints the file itself."""
     from .export import export as make_export
+    from .records import some
     from .writing import write
 
     made = make_export(course, assignment, kind, roster_of(course, roster), column=column)
@@ -131,15 +130,10 @@ def export(
         click.echo(json.dumps({**about, "remarks": remarks}, indent=1), err=str(path) == "-")
         return made
     for words, students in made.remarks:
-        click.echo(f"{words}: {_some(students)}" if students else words, err=True)
+        click.echo(f"{words}: {some(students, ' (--json names all)')}" if students else words, err=True)
     if str(path) != "-":
         click.echo(f"{made.graded} grades in {path}")
     return made
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more (--json names all)" if more > 0 else "")
 
 
 def table_of(rows: Sequence[Row]) -> Table:

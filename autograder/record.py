@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dlcv.checking import Verdict
 
-from .course import Course, CourseError
+from .course import Course
 from .late import Late
 from .walls import UNSAFE
 
-__all__ = ["Essay", "Result", "digest", "read_record", "read_records", "record_path"]
+__all__ = ["Essay", "Result", "digest", "read_record", "record_path"]
 
 VERSION = 2
+# What reading a record may raise that is missing, damaged or of another version.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Result:
     def from_json(cls, content: str) -> Result:
         data: dict[str, Any] = json.loads(content)
         if data.pop("version", None) != VERSION:
-            raise ValueError("a record of another version")
+            raise ValueError("it was written by another version")
         data["verdicts"] = {name: Verdict.from_dict(verdict) for name, verdict in data["verdicts"].items()}
         data["essays"] = [Essay(**essay) for essay in data["essays"]]
         data["late"] = Late(**data["late"]) if data.get("late") else None
@@ -150,24 +151,8 @@ def read_record(course: Course, assignment: str, student: str) -> Result | None:
     """Return the record of one submission; None where there is none of this version that can be read."""
     try:
         return Result.from_json(record_path(course, assignment, student).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         return None
-
-
-def read_records(course: Course, assignment: str, students: Iterable[str] | None = None) -> list[Result]:
-    """Return the records of an assignment in alphabetical order; one that cannot be read is an error with its name."""
-    wanted = None if students is None else set(students)
-    results = []
-    for path in sorted((course.folder / "records" / assignment).glob("*.json")):
-        if wanted is not None and path.stem not in wanted:
-            continue
-        try:
-            results.append(Result.from_json(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError) as error:
-            raise CourseError(
-                f"{path} is not a record of this version ({error}); grade {path.stem} again"
-            ) from None
-    return results
 
 
 def digest(content: bytes | str) -> str:

@@ -18,13 +18,14 @@ from urllib.parse import quote
 from dlcv.checking import Verdict
 
 from .attention import Reason, for_a_human
-from .course import Course, CourseError
+from .course import Course
 from .feedback import MARKS, Titles, feedback_page, page_path
 from .gradebook import Book, Mark
 from .histogram import histogram
 from .late import IN_GRACE, LATE, ON_TIME, TOO_LATE, UNKNOWN
 from .pages import code_css, highlighted, templates
-from .record import Result, read_records
+from .record import Result
+from .records import read_records
 from .settle import settle
 from .writing import write
 
@@ -50,10 +51,6 @@ MOST_EXAMPLES = 4
 def report(course: Course, assignment: str) -> Path:
     """Write the class report of an assignment and return its path."""
     results = read_records(course, assignment)
-    if not results:
-        raise CourseError(
-            f"nothing of {assignment} has been graded yet in {course.folder}; run: autograder grade"
-        )
     with Book(course.db_url, course.name) as book:
         changed = settle(course, book, assignment, results)
         marks = book.marks(assignment)

@@ -15,11 +15,12 @@ from itertools import combinations, product
 from pathlib import Path
 
 from .build import source_notebook
-from .course import Course, CourseError
+from .course import Course
 from .feedback import Titles
 from .grade import release_path
 from .pages import code_css, highlighted, templates
-from .record import Result, read_records
+from .record import Result
+from .records import read_records
 from .release import Release, read_release
 from .similar import AT_LEAST, Answer, Likeness, Pair, likeness
 from .writing import write
@@ -38,10 +39,6 @@ def similar(course: Course, assignment: str, at_least: float = AT_LEAST) -> tupl
     Raises `CourseError` where nothing has been graded yet.
     """
     results = read_records(course, assignment)
-    if not results:
-        raise CourseError(
-            f"nothing of {assignment} has been graded yet in {course.folder}; run: autograder grade"
-        )
     found = compare_class(course, assignment, results, at_least)
     page = similar_page(found, Titles.of(course, results[0].chapter), assignment, at_least)
     return write(similar_path(course, assignment), page), found

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from autograder.course import Course
 from autograder.demo import demo_course
-from autograder.record import read_records
+from autograder.records import read_records
 from autograder.sample_class import CHAPTER, hand_in, sample_class
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from nbgrader.api import Gradebook
 from autograder import cli, database
 from autograder.course import Course, CourseError
 from autograder.grade import grade
-from autograder.record import read_records
+from autograder.records import read_records
 
 STUDENTS = ("ada", "bob", "cat", "dan", "eve", "fay")
 MIB = 2**20

@@ -15,7 +15,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 
 from autograder.feedback import feedback
 from autograder.grade import grade
-from autograder.record import read_records
+from autograder.records import read_records
 from autograder.report import report
 from autograder.sandbox import Limits
 

@@ -9,7 +9,7 @@ import math
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.record import read_records
+from autograder.records import read_records
 from autograder.report import report
 
 from . import cells, files, messages, notebooks, numbers, processes
