@@ -44,6 +44,10 @@ class SameConv2d(nn.Conv2d):
         """Compute at every pixel, with taps `dilation` pixels apart; the weights stay."""
         self.stride, self.dilation = (1, 1), (dilation, dilation)
 
+    def shrink(self) -> None:
+        """Go back to the stride that the weights were made for."""
+        self.stride, self.dilation = (self.nominal_stride, self.nominal_stride), (1, 1)
+
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = self._padding(x.shape[-2])
         left, right = self._padding(x.shape[-1])
@@ -75,9 +79,7 @@ class Backbone(nn.Module):
 
     def __init__(self, output_stride: int = 32):
         super().__init__()
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride must be 8, 16 or 32; got {output_stride}")
-        self.strides = tuple(min(stride, output_stride) for stride in STRIDES)
+        self._keep_strides(output_stride)
 
     def stages(self) -> Sequence[nn.Module]:
         """Return the five parts that are run in turn; each halves the size of what it gets."""
@@ -108,14 +110,28 @@ class Backbone(nn.Module):
             features.append(x)
         return features
 
+    def set_output_stride(self, output_stride: int) -> None:
+        """Stop shrinking at another stride, 8, 16 or 32, with the weights that there are."""
+        self._keep_strides(output_stride)
+        self._stop_shrinking()
+
+    def _keep_strides(self, output_stride: int) -> None:
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f"output_stride must be 8, 16 or 32; got {output_stride}")
+        self.strides = tuple(min(stride, output_stride) for stride in STRIDES)
+
     def _stop_shrinking(self) -> None:
-        """Turn the strides of the stages below the output stride into dilations."""
+        """Turn the strides of the stages below the output stride into dilations, and only those."""
         dilation = 1
         for stage, stride, kept in zip(self.stages(), STRIDES, self.strides, strict=True):
             for module in stage.modules():
-                if isinstance(module, SameConv2d) and (dilation > 1 or stride > kept):
+                if not isinstance(module, SameConv2d):
+                    continue
+                if stride > kept:
                     module.dilate(dilation)
                     dilation *= module.nominal_stride
+                else:
+                    module.shrink()
 
 
 def conv_norm_act(

@@ -58,6 +58,17 @@ def test_the_strided_features_stand_among_the_dilated_ones(network, size, output
     assert dense.strides == tuple(min(stride, output_stride) for stride in STRIDES)
 
 
+@pytest.mark.parametrize(("before", "after"), [(32, 8), (8, 32), (16, 8), (8, 16)])
+@torch.no_grad()
+def test_the_output_stride_can_be_set_later(small, before, after):
+    network = of_stride(small, before)
+    network.set_output_stride(after)
+    images = torch.rand(1, 3, 49, 64)
+    assert network.strides == tuple(min(stride, after) for stride in STRIDES)
+    for found, wanted in zip(network(images), of_stride(small, after)(images), strict=True):
+        assert torch.equal(found, wanted)
+
+
 def test_same_padding_is_tensorflows():
     # 4 pixels, 3 taps, stride 2: one pixel of padding, at the end; 5 pixels: one at either end.
     conv = SameConv2d(1, 1, 3, stride=2)
