@@ -22,6 +22,7 @@ Value = TypeVar("Value")
 
 PATIENCE = 30.0  # seconds to wait for a database that another program has locked
 ONE_TRY = 1.0  # seconds after which SQLite itself gives up
+_LIBPQ = re.compile(r"postgresql(\+psycopg2?)?:")
 
 _MENDS = {
     ("is locked",): "another program (formgrader, nbgrader, a database browser) writes to it or has not finished; "
@@ -54,6 +55,29 @@ class Access:
         self.name = shown(db_url)
         self.url = f"{db_url}?timeout={ONE_TRY:g}" if sqlite_file(db_url) and "?" not in db_url else db_url
         self.failures = (SQLAlchemyError, InvalidEntry, OSError, ImportError)
+
+    def check_encoding(self) -> None:
+        """Raise `CourseError` for a PostgreSQL database that does not hold all characters of a notebook."""
+        encoding = self.patiently("opened", self._server_encoding, lambda: None)
+        if encoding not in ("", "UTF8"):
+            raise CourseError(
+                f"the gradebook {self.name} has the encoding {encoding} and needs UTF8, for what people write; make a "
+                "database with createdb -E UTF8 -T template0 and name that one as db_url"
+            )
+
+    def _server_encoding(self) -> str:
+        """A PostgreSQL database's own encoding; empty for other databases, and for drivers that are not libpq's."""
+        from sqlalchemy import create_engine, text
+
+        if not _LIBPQ.match(self.url):
+            return ""
+        # Said here, because SQLAlchemy breaks off with a TypeError where SQL_ASCII gives it bytes.
+        engine = create_engine(self.url, connect_args={"client_encoding": "utf8"})
+        try:
+            with engine.connect() as connection:
+                return connection.execute(text("SHOW server_encoding")).scalar()
+        finally:
+            engine.dispose()
 
     def create(self, make: Callable[[str], None]) -> None:
         """Let ``make(url)`` fill a new SQLite database, and put it into place when it is whole."""

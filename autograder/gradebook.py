@@ -93,6 +93,7 @@ class Book:
         self.api = api
         self.access = Access(db_url)
         self.access.create(lambda url: api.Gradebook(url, course_id).close())
+        self.access.check_encoding()
         self.gradebook = self.access.patiently(
             "opened", lambda: api.Gradebook(self.access.url, course_id), lambda: None
         )

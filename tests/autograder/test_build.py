@@ -365,13 +365,15 @@ def test_broken_rules_are_named(trial, case):
 
 
 def test_ten_lines_are_allowed_and_blank_ones_do_not_count(trial):
-    trial.edit("check = None", "# a comment\n\n" + NOT_SHORT.partition("\n")[2])
-    trial.build()
+    longest = "# a comment\n\n" + NOT_SHORT.partition("\n")[2]
+    trial.edit("check = None", longest)
+    assert longest in by_id(trial.build().student)["setup"].source
 
 
 def test_small_numbers_may_be_words(trial):
     trial.edit("about 1 minute, 3 points", "about one minute, three points")
-    trial.build()
+    (words,) = [cell.source for cell in trial.build().student.cells if "three points" in cell.source]
+    assert "about one minute, three points" in words
 
 
 def test_every_broken_rule_is_reported_at_once(trial):
@@ -390,8 +392,9 @@ def test_a_hint_with_a_word_of_another_solution_is_refused(trial):
 
 def test_hints_may_use_torch_and_the_chapter(trial):
     trial.exercise.chapter = "transposed_convolution"
-    trial.exercise.hints = ("As `torch.roll`, `x.flip(0)`, `insert_zeros(x)` and `range(3)` do.",)
-    trial.build()
+    hint = "As `torch.roll`, `x.flip(0)`, `insert_zeros(x)` and `range(3)` do."
+    trial.exercise.hints = (hint,)
+    assert hint in by_id(trial.build().student)["hints-double"].source
 
 
 def test_an_exercise_without_a_solution_cell_is_refused(trial):

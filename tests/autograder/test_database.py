@@ -1,7 +1,12 @@
 """What is wrong with a gradebook is said in words, with the file's name and what to do; a locked one is waited for."""
 
 import multiprocessing
+import os
+import pwd
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -182,3 +187,53 @@ def test_a_missing_driver_is_told():
         CourseError, match=r"could not be opened: .*'pg8000'.* pip install 'psycopg\[binary\]'"
     ):
         Book("postgresql+pg8000://grader:secret@db.invalid/course")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_in_another_encoding_is_refused_with_what_to_do(monkeypatch, encoding):
+    monkeypatch.setattr(Access, "_server_encoding", lambda self: encoding)
+    with pytest.raises(CourseError) as told:
+        Book("postgresql+psycopg://grader:secret@db.invalid/grades?sslmode=require")
+    assert f"has the encoding {encoding} and needs UTF8" in str(told.value)
+    assert str(told.value).endswith("createdb -E UTF8 -T template0 and name that one as db_url")
+    assert "secret" not in str(told.value)
+
+
+@pytest.fixture(scope="module")
+def postgresql():
+    """The address of a server with one database in SQL_ASCII; a database's name and a query go in between."""
+    pytest.importorskip("psycopg")
+    found = [shutil.which("initdb"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
+    programs = next((Path(path).resolve().parent for path in found if path), None)
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed")
+    try:
+        user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    except KeyError:
+        pytest.skip("PostgreSQL's server wants a user that has a name and is not root")
+    # In no folder of pytest's: those are closed to other users, and too long for a socket's name.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        own = {"user": user.pw_uid, "group": user.pw_gid} if os.geteuid() == 0 else {}
+
+        def run(program: str, *options: str) -> None:
+            command = [programs / program, "-D", f"{folder}/data", *options]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, **own)
+
+        run("initdb", "-E", "SQL_ASCII", "--locale=C", "-U", "grader", "-A", "trust")
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", f"-k {folder} -c listen_addresses=''", "start")
+        yield f"postgresql+psycopg://grader@/{{}}?host={folder}"
+        run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+@pytest.mark.slow
+def test_a_server_in_ascii_and_a_database_in_utf8(postgresql):
+    import psycopg
+
+    with pytest.raises(CourseError, match="has the encoding SQL_ASCII and needs UTF8"):
+        Book(postgresql.format("postgres"))
+    with psycopg.connect(f"host={postgresql.partition('host=')[2]} user=grader dbname=postgres") as server:
+        server.autocommit = True
+        server.execute("CREATE DATABASE grades ENCODING 'UTF8' TEMPLATE template0")
+    with Book(postgresql.format("grades")) as book:
+        assert book.marks("hw") == {}

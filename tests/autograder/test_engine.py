@@ -1,5 +1,6 @@
 """The crew of workers: every job comes back once, whatever becomes of its worker."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -46,9 +47,13 @@ def test_work_is_done_side_by_side():
 
 
 def test_leaving_early_ends_the_workers():
-    results = work(lambda job: job, range(100), 2)
-    next(results)
+    results = work(lambda job: os.getpid(), range(100), 2)
+    _, worker = next(results)
+    assert worker in {child.pid for child in multiprocessing.active_children()}
     results.close()
+    for child in multiprocessing.active_children():
+        child.join(timeout=10)
+    assert multiprocessing.active_children() == []
 
 
 def test_no_jobs_no_results():
