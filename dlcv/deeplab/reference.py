@@ -539,7 +539,8 @@ def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tenso
             f"features must be floats (D, pixels); got {features.dtype} of {tuple(features.shape)}"
         )
     distance = torch.cdist(features.T, features.T, compute_mode="donot_use_mm_for_euclid_dist")
-    kernel = torch.exp(-0.5 * distance**2).fill_diagonal_(0)
+    itself = torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+    kernel = torch.exp(-0.5 * distance**2).masked_fill(itself, 0)
     if normalization == "none":
         return kernel
     root = kernel.sum(1).sqrt()
@@ -631,7 +632,7 @@ def dense_crf(
         raise ValueError(f"features must have {unary.shape[1]} columns, one a pixel; got {given}")
     kernel = unary.new_zeros(unary.shape[1], unary.shape[1])
     for f, weight in zip(features, weights, strict=True):
-        kernel += weight * pairwise_kernel(f.to(unary), normalization)
+        kernel = kernel + weight * pairwise_kernel(f.to(unary), normalization)
     q = (-unary).softmax(0)
     for _ in range(iterations):
         q = mean_field_step(q, unary, kernel)
