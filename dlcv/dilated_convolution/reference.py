@@ -360,8 +360,8 @@ def replace_stride_with_dilation(model: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        For a layer that cannot be dilated (an average pooling behind a stride, a transposed or another
-        convolution), or a padding other than zeros.
+        For a layer that cannot be dilated (a transposed convolution or one of other than two axes, an average
+        pooling behind a stride that leaves its padding out of the mean), or a padding other than zeros.
 
     Notes
     -----
@@ -390,12 +390,12 @@ def _dilated(module: nn.Module, rate: Rate) -> tuple[nn.Module, Rate]:
     if isinstance(module, nn.MaxPool2d):
         return _dilated_pooling(module, rate)
     if isinstance(module, nn.AvgPool2d):
-        if rate != (1, 1):
-            raise ValueError("an AvgPool2d behind a stride cannot be dilated")
-        behind, module.stride = pair("stride", module.stride), 1
-        return module, behind
-    if isinstance(module, (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd)):
-        raise ValueError(f"a {type(module).__name__} cannot be dilated here; only Conv2d and MaxPool2d can")
+        return _dilated_average(module, rate)
+    if isinstance(
+        module, (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd)
+    ):
+        wanted = "only Conv2d, MaxPool2d and AvgPool2d can"
+        raise ValueError(f"a {type(module).__name__} cannot be dilated here; {wanted}")
     for name, child in module.named_children():
         child, rate = _dilated(child, rate)
         setattr(module, name, child)
@@ -421,6 +421,31 @@ def _dilated_pooling(layer: nn.MaxPool2d, rate: Rate) -> tuple[nn.Module, Rate]:
         return layer, behind
     layer.padding = 0  # torch compares it with the size of the window before dilation, so pad by hand
     return nn.Sequential(nn.ConstantPad2d((px, px, py, py), -torch.inf), layer), behind
+
+
+def _dilated_average(layer: nn.AvgPool2d, rate: Rate) -> tuple[nn.Module, Rate]:
+    behind, layer.stride = _times(pair("stride", layer.stride), rate), 1
+    if rate == (1, 1):
+        return layer, behind
+    kernel, padding = pair("kernel_size", layer.kernel_size), pair("padding", layer.padding)
+    if any(padding) and not layer.count_include_pad:
+        raise ValueError(
+            "an AvgPool2d that leaves its padding out of the mean cannot be dilated behind a stride"
+        )
+    divisor = layer.divisor_override or kernel[0] * kernel[1]
+    return _DilatedAverage(kernel, _times(padding, rate), rate, divisor), behind
+
+
+class _DilatedAverage(nn.Module):
+    """An average pooling whose pixels lie `rate` apart, which torch does not have: one filter for each channel."""
+
+    def __init__(self, kernel: Rate, padding: Rate, rate: Rate, divisor: int):
+        super().__init__()
+        self.kernel, self.padding, self.rate, self.divisor = kernel, padding, rate, divisor
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = x.new_full((x.shape[-3], 1, *self.kernel), 1 / self.divisor)
+        return conv2d(x, weight, padding=self.padding, dilation=self.rate, groups=len(weight))
 
 
 def _times(pair: Rate, rate: Rate) -> Rate:

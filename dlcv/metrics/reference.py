@@ -18,6 +18,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -343,8 +344,8 @@ def boundary_band(mask: Tensor, distance: int) -> Tensor:
             [1, 0, 0, 0, 1],
             [1, 1, 1, 1, 1]], dtype=torch.int32)
     """
-    if distance < 1:
-        raise ValueError(f"distance must be at least 1 pixel; got {distance}")
+    if not isinstance(distance, Integral) or distance < 1:
+        raise ValueError(f"distance must be a whole number of pixels, at least 1; got {distance}")
     if mask.dim() < 2:
         raise ValueError(f"mask must be (..., H, W); got {tuple(mask.shape)}")
     mask, length = mask.bool(), 2 * distance + 1

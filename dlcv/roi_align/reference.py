@@ -475,7 +475,7 @@ def _weighted_sums(cells: Tensor, places: Tensor, weights: Tensor) -> Tensor:
         mode="sum",
         per_sample_weights=weights.reshape(-1, terms).to(cells.dtype),
     )
-    return sums.reshape(len(places), -1, cells.shape[1])
+    return sums.reshape(*places.shape[:-1], cells.shape[1]).flatten(1, -2)
 
 
 # ------------------------------------------------------------------------------ which map, how exact

@@ -178,6 +178,22 @@ def test_two_strides_in_one_net():
     assert_close(shift_and_stitch(net, x, 4), dense(x), atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("size", [(20, 21), (23, 22)])
+def test_average_poolings_behind_a_stride_are_dilated_too(size):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.AvgPool2d(2), nn.Conv2d(4, 3, 2), nn.AvgPool2d((3, 2), stride=(2, 2)), nn.Conv2d(3, 1, 2)
+    ).double()  # fmt: skip
+    dense, x = replace_stride_with_dilation(net), normal(2, 2, *size)
+    assert_close(shift_and_stitch(net, x, 4), dense(x), atol=1e-12, rtol=0)
+
+
+def test_a_padded_average_behind_a_stride_keeps_its_outputs():
+    net = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(3, 2, padding=1, divisor_override=5))
+    x = normal(1, 2, 16, 24)
+    assert_close(replace_stride_with_dilation(net)(x)[..., ::4, ::4][..., :4, :6], net(x))
+
+
 @pytest.mark.parametrize("size", [(12, 16), (13, 11)])
 def test_with_padding_the_old_outputs_stand_among_the_new(size):
     torch.manual_seed(0)
@@ -368,8 +384,10 @@ def test_bad_arguments_are_named(arguments, message):
             "a ConvTranspose2d cannot be dilated",
         ),
         (
-            lambda: replace_stride_with_dilation(nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2))),
-            "an AvgPool2d behind",
+            lambda: replace_stride_with_dilation(
+                nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2, padding=1, count_include_pad=False))
+            ),
+            "an AvgPool2d that leaves its padding out of the mean",
         ),
         (
             lambda: replace_stride_with_dilation(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect")),

@@ -276,8 +276,10 @@ def test_the_door():
         confusion_matrix(torch.tensor([0, 1]), torch.tensor([-1, 1]), 2)
     with pytest.raises(ValueError, match=r"confusion must be \(C, C\); got \(2, 3\)"):
         class_iou(torch.zeros(2, 3))
-    with pytest.raises(ValueError, match="distance must be at least 1 pixel; got 0"):
-        boundary_iou(torch.ones(3, 3), torch.ones(3, 3), 0)
+    for distance in (0, 1.5):
+        wanted = f"distance must be a whole number of pixels, at least 1; got {distance}"
+        with pytest.raises(ValueError, match=wanted):
+            boundary_iou(torch.ones(3, 3), torch.ones(3, 3), distance)
     with pytest.raises(ValueError, match="masks must both be"):
         mask_iou(torch.ones(3, 3), torch.ones(3, 4))
 
