@@ -41,6 +41,18 @@ def test_the_colour_classifier_counts():
     assert guess(torch.zeros(1, 3, 1, 1)).item() == 2  # a colour that was never seen: the commonest class
 
 
+def test_classes_are_weighted_by_the_root_of_how_rare_they_are():
+    labels = trials.training_scenes(32)[1]
+    counts = [int((labels == label).sum()) for label in (0, 1)]
+    network = nn.Conv2d(3, len(CLASSES), 1)
+    nn.init.zeros_(network.weight)
+    surprise = -network.bias.detach().log_softmax(0)  # of each class, at every pixel
+    a, b = (1 / count**0.5 for count in counts)
+    wanted = (a * surprise[0] + 3 * b * surprise[1]) / (a + 3 * b)
+    found = trials.balanced_loss(32)(network, torch.zeros(1, 3, 2, 2), torch.tensor([[[0, 1], [1, 1]]]))
+    torch.testing.assert_close(found.detach(), wanted)
+
+
 class Linear(nn.Module):
     def __init__(self):
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,14 +12,24 @@ from torch import Tensor
 from dlcv.backbones import EfficientNetLite0, SmallCNN
 from dlcv.data.scenes import CLASSES
 from dlcv.device import at_scale
-from dlcv.fcn.reference import FCN
+from dlcv.fcn.reference import FCN, SKIPS
+from dlcv.full_scale import FullScale
 from dlcv.plotting import Picture, new_figure, overlay, show, show_maps
-from dlcv.trials import Score, predict, score, train_on_scenes, unseen_scenes
+from dlcv.trials import (
+    Score,
+    balanced_loss,
+    checkpoint_in,
+    predict,
+    score,
+    train_on_scenes,
+    unseen_scenes,
+)
 
-__all__ = ["BACKBONES", "compare", "maps_figure", "photograph_figure", "train_fcn"]
+__all__ = ["BACKBONES", "compare", "full_scale", "maps_figure", "photograph_figure", "train_fcn"]
 
 BACKBONES = {"from scratch": SmallCNN, "pretrained": EfficientNetLite0}
 RATES = {"from scratch": 6e-3, "pretrained": 2e-3}
+BATCHES = {"from scratch": 16, "pretrained": 8}
 
 
 def train_fcn(
@@ -28,24 +39,46 @@ def train_fcn(
     steps = at_scale(2, 300, 8000) if steps is None else steps
     torch.manual_seed(seed)
     network = FCN(BACKBONES[backbone](), len(CLASSES), variant)
-    return train_on_scenes(network, steps=steps, lr=RATES[backbone], seed=seed, **how)
+    settings = {"batch_size": BATCHES[backbone], "lr": RATES[backbone], "loss": balanced_loss(), **how}
+    return train_on_scenes(network, steps=steps, seed=seed, **settings)
 
 
 def compare(
     variants: Sequence[str] = ("32s", "16s", "8s"),
     backbone: str = "pretrained",
     seeds: Sequence[int] = (0,),
+    keep: str | Path | None = None,
     **how: object,
 ) -> dict[str, list[tuple[FCN, Score]]]:
-    """Train each variant with each seed and score it on unseen scenes."""
+    """Train each variant with each seed and score it on unseen scenes.
+
+    Parameters
+    ----------
+    variants : sequence of str
+        Of "32s", "16s" and "8s".
+    backbone : str
+        "pretrained" or "from scratch".
+    keep : path
+        Folder for the runs: an interrupted one goes on from there, a finished one is not run again.
+    """
     images, labels = unseen_scenes()
     found: dict[str, list[tuple[FCN, Score]]] = {}
     for variant in variants:
         for seed in seeds:
-            network = train_fcn(variant, backbone, seed=seed, **how)
+            kept = checkpoint_in(keep, f"FCN-{variant}", backbone.replace(" ", "-"), seed)
+            network = train_fcn(variant, backbone, seed=seed, checkpoint=kept, **how)
             found.setdefault(f"FCN-{variant}", []).append((network, score(predict(network, images), labels)))
             print(f"FCN-{variant}, {backbone}, seed {seed}: {found[f'FCN-{variant}'][-1][1]}")
     return found
+
+
+def full_scale() -> dict[str, list[Score]]:
+    """The three variants with the pretrained backbone on a GPU; on a CPU what that would be."""
+    networks = {
+        f"FCN-{variant}": lambda variant=variant: FCN(EfficientNetLite0(), len(CLASSES), variant)
+        for variant in SKIPS
+    }
+    return FullScale().compare(networks, lr=RATES["pretrained"])
 
 
 def maps_figure(found: Mapping[str, Sequence[tuple[FCN, Score]]], number: int = 3) -> Picture:
