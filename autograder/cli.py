@@ -30,6 +30,9 @@ def main() -> None:
     Run it inside the course's repository. Exit code 0: done; 1: something is wrong with the course or a
     submission, the message says what; 2: the command was not understood.
     """
+    # nbformat imports jsonschema, which builds grammars of web addresses where this package is installed, at each
+    # start for a second. No notebook's schema asks for them, and jsonschema goes without.
+    sys.modules.setdefault("rfc3987_syntax", None)
 
 
 # making the course

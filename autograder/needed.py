@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 import types
 from collections.abc import Sequence
@@ -32,14 +33,20 @@ def needed_cells(cells: Sequence[Placed]) -> set[int]:
         for position in found:
             del waiting[position]
             needed.add(position)
-            used |= used_names(cells[position].source)
+            used |= _used_by_ours(cells[position].source)
     return needed
+
+
+@functools.lru_cache(maxsize=256)
+def _used_by_ours(source: str) -> set[str]:
+    return used_names(source)
 
 
 def _shows_only(cell: Placed) -> bool:
     return cell.slot is not None and cell.slot.role == "given" and cell.source == cell.slot.source
 
 
+@functools.lru_cache(maxsize=256)  # asked of our own cells, which are the same in every notebook
 def bound_names(source: str) -> set[str] | None:
     """Return the names that a cell's top level binds; None where it cannot be parsed.
 

@@ -7,6 +7,7 @@ nothing about right or wrong, because whoever runs learner's code is not asked f
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import signal
 import threading
@@ -38,6 +39,11 @@ class Request:
     limit: float = 5.0
 
     def to_bytes(self) -> bytes:
+        return self._message
+
+    @functools.cached_property
+    def _message(self) -> bytes:
+        """One request is sent to every learner, so it is packed once."""
         return values.pack(
             {"probe": self.probe, "args": self.args, "kwargs": self.kwargs, "limit": self.limit}
         )

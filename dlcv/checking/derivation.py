@@ -14,6 +14,7 @@ keep the question from being handed in as its own answer.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,10 @@ class Derivation:
 
     def symbols(self) -> tuple:
         """Return the arguments of the learner's function."""
+        return self._symbols
+
+    @functools.cached_property
+    def _symbols(self) -> tuple:
         import sympy
 
         made = [tuple(map(sympy.Symbol, names.split())) for names in self.names]
@@ -96,6 +101,10 @@ class Derivation:
 
     def model(self) -> list:
         """Return the model answer's lines, as they look after crossing the boundary."""
+        return list(self._model)
+
+    @functools.cached_property
+    def _model(self) -> list:
         return [expressions.decode(expressions.encode(line)) for line in self.reference(*self.symbols())]
 
     def judge(self, lines: list, draw: Draw) -> Progress:
@@ -195,20 +204,24 @@ def _equal_on_reals(a: Any, b: Any, points: list[dict], anywhere: bool = False) 
     with mpmath.workdps(DIGITS):
         seen = []
         for point in points:
-            exact = {name: mpmath.mpf(value) for name, value in point.items()}
-            left, size_left = _real(a, exact)
-            right, size_right = _real(b, exact)
+            place = tuple(point.items())
+            left, size_left = _real(a, place)
+            right, size_right = _real(b, place)
             # The rounding of a sum is that of its largest part, so differences are measured against it.
             seen.append(abs(left - right) <= mpmath.mpf(10) ** (-DIGITS // 2) * (1 + size_left + size_right))
         return any(seen) if anywhere else all(seen)
 
 
-def _real(node: Any, point: dict) -> tuple[Any, Any]:
-    """Return value and largest intermediate size of an expression at a real point; `Undefined` becomes NaN."""
+@functools.lru_cache(maxsize=2_000)
+def _real(node: Any, place: tuple[tuple[str, float], ...]) -> tuple[Any, Any]:
+    """Return value and largest intermediate size of an expression at a real point; `Undefined` becomes NaN.
+
+    Kept, because the question and most right lines are the same for everybody. To be called at `DIGITS` digits.
+    """
     import mpmath
 
     try:
-        return _evaluate(node, point)
+        return _evaluate(node, {name: mpmath.mpf(value) for name, value in place})
     except (Undefined, OverflowError, ZeroDivisionError, ValueError, KeyError):
         return mpmath.nan, mpmath.mpf(0)
 
