@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import contextmanager
 from datetime import datetime
@@ -283,8 +284,10 @@ def grade(
             "--jobs is for this machine; a cluster does as many at a time as it has workers"
         )
     with plain_errors():
+        gc.disable()  # imports leave next to nothing to collect, and millions of objects to look at
         from .commands import grade as run
 
+        gc.enable()
         run(
             Course.open(folder),
             assignment,
