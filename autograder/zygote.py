@@ -142,7 +142,6 @@ def bring_fonts(lists: Iterable[str]) -> None:
 
 def warm_up(preload: Iterable[str]) -> None:
     """Import what notebooks import, so that each child finds it there."""
-    gc.disable()  # imports leave next to nothing to collect, and millions of objects to look at
     import torch
 
     torch.set_num_threads(1)
@@ -155,7 +154,6 @@ def warm_up(preload: Iterable[str]) -> None:
     importlib.import_module("dlcv.checking.rehearsal").rehearse()
     gc.collect()
     gc.freeze()
-    gc.enable()
     use_large_pages()
 
 
