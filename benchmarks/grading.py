@@ -24,11 +24,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 from honest_class import hand_in, honest_class
-from measured import Cost, installed, machine, measured
+from kept import about, keep
+from measured import Cost, measured
 from nbgrader.api import Gradebook
 from processes import Memory
 
@@ -193,28 +194,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"only {QUICK} submissions: shows that it works")
     parser.add_argument("--scale", metavar="SIZES", help="sizes of classes, as in 50,2000; ours alone")
     parser.add_argument("--assignment", default=ASSIGNMENT)
-    parser.add_argument("--keep", type=Path, help="write the result to this folder, with date and machine")
+    parser.add_argument("--keep", action="store_true", help="write the result to benchmarks/results/")
     options = parser.parse_args()
-    about = machine()
-    print(", ".join(f"{name} {value}" for name, value in about.items()))
-    if not installed("otter-grader"):
-        print("otter-grader is not installed: no second peer")
+    where = about() | {"cores": len(os.sched_getaffinity(0)), "nbgrader": version("nbgrader")}
+    print(", ".join(f"{name} {value}" for name, value in where.items()))
     with tempfile.TemporaryDirectory(prefix="grading-") as folder:
         bench = Bench(Path(folder), options.assignment)
         if options.scale:
             result = scale(bench, [int(size) for size in options.scale.split(",")])
         else:
             result = compare(bench, QUICK if options.quick else options.submissions)
-    result = {
-        "date": date.today().isoformat(),
-        "machine": about,
-        "load at the end": os.getloadavg()[0],
-        **result,
-    }
+    result |= {**where, "load_at_the_end": round(os.getloadavg()[0], 1)}
     if options.keep:
-        name = f"grading-{'scale-' if options.scale else ''}{result['date']}.json"
-        options.keep.mkdir(parents=True, exist_ok=True)
-        (options.keep / name).write_text(json.dumps(result, indent=1) + "\n")
+        keep("grading_scale" if options.scale else "grading", result)
     print(json.dumps(result))
 
 

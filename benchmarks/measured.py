@@ -8,17 +8,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import platform
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Cost", "installed", "machine", "measured"]
+__all__ = ["Cost", "measured"]
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -72,31 +69,3 @@ def measured(
 def _processor_time() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def machine() -> dict[str, object]:
-    """Which machine this is, what runs on it, and how busy it is."""
-    packages = {name: installed(name) for name in ("torch", "nbgrader", "numpy", "otter-grader")}
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "load": round(os.getloadavg()[0], 1),
-        "python": sys.version.split()[0],
-        **{name: number for name, number in packages.items() if number},
-    }
-
-
-def installed(package: str) -> str | None:
-    """The version of an installed package; None where it is not there."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

@@ -19,6 +19,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ import torch
 from dlcv.checking.forbidden import Watch
 from dlcv.checking.frames import is_learners
 
-__all__ = ["Reach", "names_in"]
+__all__ = ["Reach"]
 
 _BUILTINS = {
     kind.__name__: kind
@@ -58,6 +59,10 @@ _WAYS_OUT = {
     "numpy", "from_numpy", "load", "save", "hub", "package", "classes", "ops", "ctypes", "as_strided", "storage",
     "untyped_storage", "data_ptr", "from_file", "frombuffer", "from_dlpack",
 }  # fmt: skip
+_OF_GLOBALS = {
+    "LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "STORE_NAME", "DELETE_NAME",
+    "LOAD_FROM_DICT_OR_GLOBALS",
+}  # fmt: skip
 _INSPECTION = ("f_", "co_", "tb_", "gi_", "cr_", "ag_")
 
 
@@ -76,16 +81,16 @@ class Reach:
         self.watch = watch
         self.allowed = {name.rpartition(".")[2] for name in watch.allowed}
         self.values: dict[int, Any] = {}
-        self.names: set[str] = set()
+        self.attributes: set[str] = set()
         self.modules: list[types.ModuleType] = []
         self.plain = (_is_own_function(answer) or _is_own_class(answer)) and _ORIGINALS.are_there()
         self._reach(answer)
         self._look_into_modules()
 
     def _look_into_modules(self) -> None:
-        """Reach what the names stand for in modules, until no name or module is new: any may be looked up in any."""
+        """Reach what attributes stand for in modules, until nothing is new: any may be looked up in any."""
         done: set[tuple[types.ModuleType, str]] = set()
-        while waiting := {(module, name) for module in self.modules for name in self.names} - done:
+        while waiting := {(module, name) for module in self.modules for name in self.attributes} - done:
             done |= waiting
             for module, name in waiting:
                 self._reach(vars(module).get(name))
@@ -133,23 +138,23 @@ class Reach:
             self.plain = False
 
     def _function(self, function: types.FunctionType) -> list[Any]:
-        names, imported = names_in(function.__code__)
-        self.names |= names
-        self.plain = self.plain and all(self._is_innocent(name, function.__globals__) for name in names)
-        modules = [sys.modules.get(name) for name in imported]
-        self.plain = self.plain and None not in modules
+        names = names_in(function.__code__)
+        self.attributes |= names.attributes
+        innocent = all(map(self._is_innocent, names.attributes)) and all(
+            name in function.__globals__ or vars(builtins).get(name) is _BUILTINS.get(name)
+            for name in names.globals
+        )
+        modules = [sys.modules.get(name) for name in names.imports]
+        self.plain = self.plain and innocent and None not in modules
         return [*named_by(function), *vars(function).values(), *modules]
 
-    def _is_innocent(self, name: str, namespace: dict) -> bool:
-        if name in _WAYS_OUT or name.startswith(_INSPECTION):
+    def _is_innocent(self, attribute: str) -> bool:
+        """True for an attribute that leads nowhere, whatever it is an attribute of."""
+        if attribute in _WAYS_OUT or attribute.startswith(_INSPECTION):
             return False
-        if self.watch.by_name(name) and name not in self.allowed:
+        if self.watch.by_name(attribute) and attribute not in self.allowed:
             return False
-        if name in namespace:
-            return True  # its value is looked at
-        if vars(builtins).get(name) is not _BUILTINS.get(name):
-            return False
-        return not name.startswith("_") or name in _INNOCENT_DUNDERS
+        return not attribute.startswith("_") or attribute in _INNOCENT_DUNDERS
 
     def _is_known(self, value: Any) -> bool:
         """True for a function or class of torch or another known module that is in no group, whatever it is called."""
@@ -202,26 +207,36 @@ def _is_own_class(value: Any) -> bool:
     return isinstance(value, type) and any(_is_own_function(part) for part in vars(value).values())
 
 
-@functools.lru_cache(maxsize=2_000)
-def names_in(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the globals and attributes that a function's code names, its inner functions' too, and its imports."""
-    names: set[str] = set()
-    imported: set[str] = set()
+@dataclass(frozen=True)
+class Names:
+    """The names in a function's code, its inner functions' too: of globals and builtins, attributes, modules."""
+
+    globals: frozenset[str]
+    attributes: frozenset[str]
+    imports: frozenset[str]
+
+
+@functools.lru_cache(maxsize=256)
+def names_in(code: types.CodeType) -> Names:
+    """Return the names that a function's code uses."""
+    found: dict[str, set[str]] = {"globals": set(), "attributes": set(), "imports": set()}
     codes = [code]
     while codes:
         code = codes.pop()
-        names.update(code.co_names)
         codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-        if dis.opmap["IMPORT_NAME"] in code.co_code[::2]:
-            found = (step for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME")
-            imported.update(step.argval for step in found)
-    return frozenset(names), frozenset(imported)
+        for step in dis.get_instructions(code):
+            if step.opname in _OF_GLOBALS:
+                found["globals"].add(step.argval)
+            elif step.opname == "IMPORT_NAME":
+                found["imports"].add(step.argval)
+            elif step.opcode in dis.hasname:
+                found["attributes"].add(step.argval)
+    return Names(**{kind: frozenset(names) for kind, names in found.items()})
 
 
 def named_by(function: types.FunctionType) -> Iterator[Any]:
     """Yield what a function's code names: globals, closure cells, defaults."""
-    names, _ = names_in(function.__code__)
-    for name in names & function.__globals__.keys():
+    for name in names_in(function.__code__).globals & function.__globals__.keys():
         yield function.__globals__[name]
     for cell in function.__closure__ or ():
         try:
