@@ -190,8 +190,14 @@ def _source(thing: Callable | type) -> str:
 
 
 def _instructions(code: types.CodeType) -> tuple:
-    constants = [_instructions(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    return code.co_code.hex(), constants, code.co_names, code.co_varnames
+    return code.co_code.hex(), list(map(_constant, code.co_consts)), code.co_names, code.co_varnames
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, types.CodeType):
+        return _instructions(value)
+    # A set's order differs from one process to the next.
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
 def _words(code: types.CodeType) -> tuple[set[str], set[str]]:

@@ -161,6 +161,22 @@ def test_the_same_in_every_process():
     assert found.pop().split() == [engine_digest(), *map(exercise_digest, exercises.values())]
 
 
+def test_a_set_in_a_lambda_has_no_order():
+    """Its text does not parse alone, so its instructions count: they hold the set, in the order of this process."""
+    script = (
+        "from autograder.fingerprint import _source; table = {'few': lambda x: x in {'one', 'two', 'three', 'four'}}\n"
+        "print(_source(table['few']))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": str(seed)}, capture_output=True,
+            text=True, check=True,
+        ).stdout
+        for seed in range(4)
+    }  # fmt: skip
+    assert len(found) == 1
+
+
 def test_all_exercises_of_a_chapter_differ():
     exercises = load_exercises("transposed_convolution")
     assert len({exercise_digest(exercise) for exercise in exercises.values()}) == len(exercises)
