@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from autograder.course import Course
 from autograder.demo import demo_course
-from autograder.records import read_records
+from autograder.records import readable_records
 from autograder.sample_class import CHAPTER, hand_in, sample_class
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ class Class:
         )  # fmt: skip
 
     def records(self) -> dict:
-        return {result.student: result for result in read_records(self.course, self.assignment)}
+        return {result.student: result for result in readable_records(self.course, self.assignment)[0]}
 
 
 @pytest.fixture(scope="module")
