@@ -22,6 +22,7 @@ __all__ = ["CHAPTER", "Sample", "hand_in", "sample_class"]
 CHAPTER = "transposed_convolution"
 PAINT, SIZE = "conv_transpose1d", "output_size"
 PAINT_2D, MATRIX = "conv_transpose2d_naive", "convolution_matrix"
+_HEAD = "def conv_transpose1d(x, weight, stride=1):\n"
 
 
 @dataclass(frozen=True)
@@ -157,43 +158,49 @@ class _Recipes:
     # Whose answer does something else
 
     def broken_answers(self) -> Iterable[Sample]:
-        head = "def conv_transpose1d(x, weight, stride=1):\n"
-        right = self.answers[PAINT].replace("def conv_transpose1d", "def painted")
-
-        def paint(student: str, reason: str, source: str, verdict: str, **more) -> Sample:
-            return self.answering(student, reason, PAINT, source, verdict, **more)
-
-        yield paint(
-            "crash", "The answer asks for a pixel beyond the end.", head + "    return x[len(x)]\n", "crashed"
+        yield from self.stopping_answers()
+        yield from self.ending_notebooks()
+        yield self.forbidden()
+        yield self.changes_inputs()
+        yield from self.odd_results()
+        noisy = "for line in range(3_000):\n    print('x' * 1_000)\n\n" + self.answers[PAINT]
+        yield self.sample(
+            "megabytes", "Right, and three megabytes of output.", _prints(noisy), flags=("were cut",)
         )
-        yield paint("syntax_error", "The cell does not parse.", head + "    return (x\n", "crashed")
-        yield paint(
-            "endless_answer",
-            "The answer never returns.",
-            head + "    while True:\n        pass\n",
-            "too slow",
-        )
-        yield paint(
+
+    def painting(self, student: str, reason: str, source: str, verdict: str, **more) -> Sample:
+        return self.answering(student, reason, PAINT, source, verdict, **more)
+
+    def stopping_answers(self) -> Iterable[Sample]:
+        """The answer does not come back, or not with a result."""
+        for student, reason, body, verdict in (
+            ("crash", "The answer asks for a pixel beyond the end.", "    return x[len(x)]\n", "crashed"),
+            ("syntax_error", "The cell does not parse.", "    return (x\n", "crashed"),
+            ("endless_answer", "The answer never returns.", "    while True:\n        pass\n", "too slow"),
+            ("exit", "The answer leaves the program.", "    import os\n\n    os._exit(0)\n", "crashed"),
+            ("hungry", "The answer asks for 40 GB.", "    return torch.zeros(10**10)\n", "crashed"),
+        ):
+            yield self.painting(student, reason, _HEAD + body, verdict)
+
+    def ending_notebooks(self) -> Iterable[Sample]:
+        """The cell itself does not come to its end, above a test that goes on all the same."""
+        yield self.painting(
             "endless_cell",
             "The cell never ends.",
             "total = 0\nwhile True:\n    total += 1\n",
             "too slow",
             flags=("cell", "still running"),
         )
-        yield paint(
+        yield self.painting(
             "segmentation_fault",
             "The cell kills its own kernel.",
             "import os\nimport signal\n\nos.kill(os.getpid(), signal.SIGSEGV)\n",
             "crashed",
             flags=("segmentation fault",),
         )
-        yield paint(
-            "exit", "The answer leaves the program.", head + "    import os\n\n    os._exit(0)\n", "crashed"
-        )
-        yield paint(
-            "hungry", "The answer asks for 40 GB.", head + "    return torch.zeros(10**10)\n", "crashed"
-        )
-        yield self.answering(
+
+    def forbidden(self) -> Sample:
+        return self.answering(
             "forbidden",
             "Torch's own operator, under another name.",
             PAINT_2D,
@@ -203,8 +210,10 @@ class _Recipes:
             "forbidden call",
             flags=("forbids", "conv_transpose2d"),
         )
+
+    def changes_inputs(self) -> Sample:
         written = self.answers[MATRIX].replace(f"def {MATRIX}", "def written_out")
-        yield self.answering(
+        return self.answering(
             "changes_inputs",
             "Right numbers, but the filter is not what it was.",
             MATRIX,
@@ -213,17 +222,14 @@ class _Recipes:
             "    weight.detach().mul_(2)\n    return matrix\n",
             "changed its inputs",
         )
-        yield paint(
-            "wrong_shape",
-            "A batch axis that nobody asked for.",
-            right + f"\n\n{head}    return painted(x, weight, stride)[None]\n",
-            "wrong shape",
-        )
-        yield paint("returns_text", "A word instead of numbers.", head + '    return "done"\n', "wrong shape")
-        noisy = "for line in range(3_000):\n    print('x' * 1_000)\n\n" + self.answers[PAINT]
-        yield self.sample(
-            "megabytes", "Right, and three megabytes of output.", _prints(noisy), flags=("were cut",)
-        )
+
+    def odd_results(self) -> Iterable[Sample]:
+        """What comes back is no line of numbers."""
+        right = self.answers[PAINT].replace("def conv_transpose1d", "def painted")
+        batched = f"{right}\n\n{_HEAD}    return painted(x, weight, stride)[None]\n"
+        yield self.painting("wrong_shape", "A batch axis that nobody asked for.", batched, "wrong shape")
+        word = _HEAD + '    return "done"\n'
+        yield self.painting("returns_text", "A word instead of numbers.", word, "wrong shape")
 
     # Whose notebook came back changed
 
