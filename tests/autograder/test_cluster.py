@@ -16,17 +16,17 @@ from autograder import cluster as cluster_module
 from autograder import remote
 from autograder.cli import main
 from autograder.course import CourseError
-from autograder.demo import demo_course
 from autograder.grade import grade
 from autograder.record import record_path
 from autograder.sandbox import Limits
+from dlcv.checking import load_exercises
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'dlcv[cluster]'")
 psutil = pytest.importorskip("psutil")  # Dask needs it, too
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(cell=5.0, submission=30.0, restarts=2, grace=0.5)
-SIZE = "output_size"
+PAINT, SIZE = "conv_transpose1d", "output_size"
 # Right, but only where the process that runs it knows nothing of Dask: not in a cluster's worker. It asks the
 # loggers, because a learner who reads `sys.modules` gets no points.
 ELSEWHERE = """\
@@ -98,11 +98,30 @@ def grade_on(cluster, small, **options):
     return {result.student: result for result in results}
 
 
-def test_same_results_as_on_this_machine(cluster, tmp_path):
-    """Some of the sample class, from perfect to broken: the whole record but for how long things took."""
-    course = demo_course(tmp_path / "demo")
-    assignment = "01_transposed_convolution"
-    students = list(course.students(assignment))[::10]
+def from_perfect_to_broken(small) -> dict:
+    """Submissions by what is in them."""
+    slip = load_exercises("transposed_convolution")[PAINT].slips[0].source.replace("def _(", f"def {PAINT}(")
+    torchs_own = (
+        f"def {PAINT}(x, weight, stride=1):\n"
+        "    return torch.conv_transpose1d(x[None, None], weight[None, None], stride=stride)[0, 0]\n"
+    )
+    return {
+        "perfect": small.answered(),
+        "empty": small.empty(),
+        "slip": small.answered(**{PAINT: slip}),
+        "forbidden": small.answered(**{PAINT: torchs_own}),
+        "exit": small.answered(**{SIZE: f"def {SIZE}(*sizes, **more):\n    import os\n\n    os._exit(0)\n"}),
+        "segmentation-fault": small.answered(**{SIZE: "import os\n\nos.kill(os.getpid(), 11)\n"}),
+        "broken-json": json.dumps(small.answered())[:3_000],
+    }
+
+
+def test_same_results_as_on_this_machine(cluster, small_course):
+    """Submissions from perfect to broken: the whole record but for how long things took."""
+    course, assignment = small_course.course, small_course.assignment
+    students = from_perfect_to_broken(small_course)
+    for student, notebook in students.items():
+        small_course.submit(student, notebook)
 
     def records():
         found = {s: json.loads(record_path(course, assignment, s).read_text()) for s in students}
@@ -111,14 +130,14 @@ def test_same_results_as_on_this_machine(cluster, tmp_path):
                 del part["seconds"]
         return found
 
-    grade(course, assignment, students=students, jobs=2)
+    grade(course, assignment, jobs=2, limits=LIMITS)
     here = records()
-    for student in students:
-        record_path(course, assignment, student).unlink()
-    results = grade(course, assignment, students=students, cluster=cluster.scheduler_address)
+    results = grade_on(cluster, small_course, again=True)
     assert records() == here
-    assert len({result.points for result in results}) > 1
-    assert all(result.walls for result in results)
+    assert all(result.ran and result.walls for name, result in results.items() if name != "broken-json")
+    kinds = {verdict["kind"] for record in here.values() for verdict in record["verdicts"].values()}
+    assert kinds == {"right", "not attempted", "slip", "forbidden call", "crashed"}
+    assert len({result.points for result in results.values()}) > 2
 
 
 def _kept() -> int:
