@@ -1,5 +1,14 @@
 """Chapter 09: detection, which boxes hold an object, and of what class."""
 
+from dlcv.detection.faster_rcnn import (
+    BoxHead,
+    FasterRCNN,
+    RegionProposalNetwork,
+    Samples,
+    TopDown,
+    as_rois,
+    propose,
+)
 from dlcv.detection.reference import (
     HEAD_WEIGHTS,
     NEGATIVE,
@@ -27,6 +36,12 @@ __all__ = [
     "HEAD_WEIGHTS",
     "NEGATIVE",
     "NEUTRAL",
+    "BoxHead",
+    "FasterRCNN",
+    "RegionProposalNetwork",
+    "Samples",
+    "TopDown",
+    "as_rois",
     "batched_nms",
     "box_area",
     "box_head_loss",
@@ -40,6 +55,7 @@ __all__ = [
     "match_anchors",
     "nms",
     "nms_naive",
+    "propose",
     "rpn_loss",
     "rpn_targets",
     "sample_matches",
