@@ -543,8 +543,9 @@ def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tenso
     kernel = torch.exp(-0.5 * distance**2).masked_fill(itself, 0)
     if normalization == "none":
         return kernel
-    root = kernel.sum(1).sqrt()
-    return torch.where(root > 0, kernel / root, 0.0) / torch.where(root > 0, root, 1.0)[:, None]
+    sums = kernel.sum(1)
+    scale = sums.where(sums > 0, 1.0).rsqrt()
+    return kernel * scale * scale[:, None]
 
 
 def mean_field_step(q: Tensor, unary: Tensor, kernel: Tensor) -> Tensor:
