@@ -1,6 +1,6 @@
 """What the notebooks claim of their training cells, measured.
 
-    python benchmarks/training.py [CHAPTER ...] [--seeds 3] [--keep]
+    python benchmarks/training.py [CHAPTER ...] [--seeds 3] [--jobs 1] [--runs FOLDER] [--keep]
 
 Each experiment runs at the scale `small`, as a learner runs it on two CPU cores, once for each seed. Under its numbers
 stands each sentence of the notebook that rests on them, and whether every seed bears it out. The last line is one JSON
@@ -15,7 +15,11 @@ import json
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 os.environ["DLCV_SCALE"] = "small"
 
@@ -81,6 +85,34 @@ def readers(seed: int) -> Numbers:
     return {f"{name}, mask IoU": experiment.mask_iou(model) for name, model in trained.items()}
 
 
+def kept_runs() -> str | None:
+    """Folder of finished trainings that need not be run again, as `--runs` names it."""
+    return os.environ.get("DLCV_RUNS")
+
+
+def context(seed: int) -> Numbers:
+    from dlcv.deeplab import experiment
+
+    found = {}
+    for head, result in experiment.compare(seed=seed, keep=kept_runs(), show=False).items():
+        found |= {
+            f"{head}: mean IoU": result.score.mean_iou,
+            f"{head}: boundary IoU": result.score.boundary_iou,
+            f"{head}: IoU of large things": result.large,
+        }
+    return found
+
+
+def random_field(seed: int) -> Numbers:
+    from dlcv.deeplab import experiment
+
+    (result,) = experiment.compare(("ASPP",), seed, keep=kept_runs(), show=False).values()
+    found = {}
+    for name, score in zip(("before", "after"), experiment.refined_scores(result.network), strict=True):
+        found |= {f"{name}: mean IoU": score.mean_iou, f"{name}: boundary IoU": score.boundary_iou}
+    return found
+
+
 EXPERIMENTS: dict[str, dict[str, Experiment]] = {
     "transposed_convolution": {
         "learn-odd, learn-even": Experiment(
@@ -113,17 +145,27 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
             {"RoI Align draws better outlines": lambda n: n["RoI Align, mask IoU"] > n["RoI Pool, mask IoU"]},
         )
     },
+    "deeplab": {"heads": Experiment(context), "refine": Experiment(random_field)},
 }
 
 
-def measure(experiment: Experiment, seeds: int) -> dict:
-    """Return the numbers of each seed, which claims all of them bear out, and the seconds of one run."""
+def run(chapter: str, name: str, seed: int) -> tuple[Numbers, float]:
+    """Return the numbers of one seed, and the seconds of processor time that they took."""
+    torch.set_num_threads(1)
     began = time.process_time()
-    numbers = [experiment.run(seed) for seed in range(seeds)]
+    return EXPERIMENTS[chapter][name].run(seed), time.process_time() - began
+
+
+def measure(chapter: str, name: str, seeds: int, jobs: int = 1) -> dict:
+    """Return the numbers of each seed, which claims all of them bear out, and the seconds of one run."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
+        runs = list(workers.map(partial(run, chapter, name), range(seeds)))
+    numbers = [found for found, _ in runs]
+    claims = EXPERIMENTS[chapter][name].claims
     return {
         "numbers": {name: [float(f"{n[name]:.4g}") for n in numbers] for name in numbers[0]},
-        "claims": {words: all(map(holds, numbers)) for words, holds in experiment.claims.items()},
-        "processor_seconds_a_run": round((time.process_time() - began) / seeds, 1),
+        "claims": {words: all(map(holds, numbers)) for words, holds in claims.items()},
+        "processor_seconds_a_run": round(sum(seconds for _, seconds in runs) / seeds, 1),
         **about(),
     }
 
@@ -142,17 +184,22 @@ def main() -> None:
         "chapters", nargs="*", metavar="CHAPTER", help=f"of {', '.join(EXPERIMENTS)}; none means all"
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds that run at the same time")
+    parser.add_argument(
+        "--runs", help="folder for trained networks: what is finished there is not trained again"
+    )
     parser.add_argument("--keep", action="store_true", help="write the result to benchmarks/results/")
     asked = parser.parse_args()
     if unknown := set(asked.chapters) - EXPERIMENTS.keys():
         parser.error(f"nothing is trained in {', '.join(sorted(unknown))}; there is {', '.join(EXPERIMENTS)}")
-    torch.set_num_threads(1)
+    if asked.runs:
+        os.environ["DLCV_RUNS"] = str(Path(asked.runs).resolve())
     path = RESULTS / "training.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for chapter in asked.chapters or EXPERIMENTS:
         results[chapter] = {}
-        for name, experiment in EXPERIMENTS[chapter].items():
-            results[chapter][name] = measure(experiment, asked.seeds)
+        for name in EXPERIMENTS[chapter]:
+            results[chapter][name] = measure(chapter, name, asked.seeds, asked.jobs)
             show(chapter, name, results[chapter][name])
     if asked.keep:
         keep("training", results)

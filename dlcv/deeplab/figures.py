@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -22,7 +20,7 @@ from dlcv.deeplab.reference import (
     pairwise_kernel,
     valid_weight_fraction,
 )
-from dlcv.plotting import BLANK, EXPECTED, FAINT, INK, YOURS, Picture, bare, new_figure, overlay, show
+from dlcv.plotting import BLANK, FAINT, INK, YOURS, Picture, bare, new_figure, overlay, show
 
 __all__ = [
     "aspp_figure",
