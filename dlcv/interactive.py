@@ -6,12 +6,29 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from IPython.display import display
-from ipywidgets import Widget
+from ipywidgets import Box, Layout, Widget
 
 from dlcv.plotting import Picture
 
+__all__ = ["explore", "follow"]
+
 PAUSE = 0.02
 """Seconds in which changes gather before the picture is drawn once for all of them."""
+
+
+def explore(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:
+    """Show sliders and menus, and below them a picture that follows.
+
+    The controls stand side by side, as many in a row as the page has room for, so that none hides its value.
+
+    Parameters
+    ----------
+    controls, draw
+        As for `follow`.
+    """
+    controls = tuple(controls)
+    display(Box(controls, layout=Layout(flex_flow="row wrap")))
+    follow(controls, draw)
 
 
 def follow(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:

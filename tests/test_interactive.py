@@ -14,10 +14,9 @@ class Screen:
     def __init__(self):
         self.shown = []
 
-    def __call__(self, value, display_id):
-        assert display_id
+    def __call__(self, value, display_id=False):
         self.shown.append(value)
-        return self
+        return self if display_id else None
 
     def update(self, value):
         self.shown.append(value)
@@ -28,6 +27,17 @@ def screen(monkeypatch):
     screen = Screen()
     monkeypatch.setattr(interactive, "display", screen)
     return screen
+
+
+def test_controls_stand_above_the_picture_in_rows_that_wrap(screen):
+    slider, other = IntSlider(1), IntSlider(5)
+    interactive.explore(iter([slider, other]), lambda: slider.value + other.value)
+    controls, picture = screen.shown
+    assert controls.children == (slider, other)
+    assert controls.layout.flex_flow == "row wrap"
+    assert picture == 6
+    other.value = 7
+    assert screen.shown[2:] == [8]
 
 
 def test_without_a_running_loop_each_change_is_drawn_at_once(screen):

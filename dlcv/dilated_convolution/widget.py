@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from IPython.display import display
-from ipywidgets import HBox, IntSlider
+from ipywidgets import IntSlider
 
 from dlcv.dilated_convolution.figures import draw_coverage, stack_axis
-from dlcv.interactive import follow
+from dlcv.interactive import explore
 from dlcv.plotting import Picture, new_figure
 
 __all__ = ["make", "rates_widget"]
@@ -28,5 +27,4 @@ def rates_widget() -> None:
     sliders = [
         IntSlider(2, 1, LARGEST_RATE, description=f"rate {n}", continuous_update=False) for n in (1, 2, 3)
     ]
-    display(HBox(sliders))
-    follow(sliders, lambda: make(*(slider.value for slider in sliders)))
+    explore(sliders, lambda: make(*(slider.value for slider in sliders)))

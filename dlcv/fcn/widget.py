@@ -6,12 +6,12 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from IPython.display import display
-from ipywidgets import HBox, IntSlider, SelectionSlider
+from ipywidgets import IntSlider, SelectionSlider
 from torch import Tensor
 
 from dlcv.data.scenes import CLASSES, VOID, render
 from dlcv.fcn.reference import bilinear_upsampling
+from dlcv.interactive import explore
 from dlcv.metrics.reference import boundary_iou
 from dlcv.plotting import Picture, new_figure, overlay, show
 
@@ -67,11 +67,4 @@ def stride_widget() -> None:
     """A slider for the variant and one for the scene; the picture below follows."""
     variant = SelectionSlider(options=list(VARIANTS), value="32s", description="FCN-")
     number = IntSlider(0, 0, SCENES - 1, description="scene", continuous_update=False)
-    display(HBox([variant, number]))
-    handle = display(make(variant.value, number.value), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(variant.value, number.value))
-
-    for slider in (variant, number):
-        slider.observe(redraw, "value")
+    explore((variant, number), lambda: make(variant.value, number.value))

@@ -138,9 +138,8 @@ def ranking_figure() -> Picture:
             linewidth=1,
             zorder=0,
         )
-        axis.text(
-            value + 0.02, dice_from_iou(value) - 0.06, f"{value:.2f} → {dice_from_iou(value):.2f}", fontsize=9
-        )
+        words = f"{value:.2f} → {dice_from_iou(value):.2f}"
+        axis.text(value - 0.02, dice_from_iou(value) + 0.015, words, fontsize=9, ha="right")
     axis.set(xlabel="IoU", ylabel="Dice", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     return figure
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import matplotlib
-from IPython.display import display
-from ipywidgets import HBox, IntSlider, VBox
+from ipywidgets import IntSlider
 
-from dlcv.interactive import follow
+from dlcv.interactive import explore
 from dlcv.metrics.figures import agreement_map, disc, draw_scores, scores
 from dlcv.metrics.reference import boundary_band
 from dlcv.plotting import STYLE, Picture, show
@@ -50,6 +49,4 @@ def disc_widget() -> None:
         name: IntSlider(value, low, high, description=name.replace("_", " "), continuous_update=False)
         for name, (value, low, high) in RANGES.items()
     }
-    columns = list(sliders.values())
-    display(HBox([VBox(columns[:2]), VBox(columns[2:])]))
-    follow(columns, lambda: make(**{name: slider.value for name, slider in sliders.items()}))
+    explore(sliders.values(), lambda: make(**{name: slider.value for name, slider in sliders.items()}))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from IPython.display import display
-from ipywidgets import HBox, IntSlider
+from ipywidgets import IntSlider
 from matplotlib.axes import Axes
 
 from dlcv.data.scenes import CLASSES, STUFF, Scene
+from dlcv.interactive import explore
 from dlcv.plotting import CLASSES as COLOURS
 from dlcv.plotting import (
     FAINT,
@@ -125,11 +125,4 @@ def pixel_inspector(scene: Scene, row: int | None = None, column: int | None = N
     column = IntSlider(
         w // 2 if column is None else column, 0, w - 1, description="column", continuous_update=False
     )
-    display(HBox([row, column]))
-    handle = display(make(scene, row.value, column.value), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(scene, row.value, column.value))
-
-    for slider in (row, column):
-        slider.observe(redraw, "value")
+    explore((row, column), lambda: make(scene, row.value, column.value))

@@ -99,7 +99,7 @@ def snap_figure(stride: int = 32) -> Picture:
 
 def corners_figure(y: float = 5.8, x: float = 6.5) -> Picture:
     """A point between four cells, and the rectangle opposite to each cell, whose area is that cell's weight."""
-    figure, axis = new_figure(width=5.2, height=4.6)
+    figure, axis = new_figure(width=5.6, height=3.5)
     top, left = int(y), int(x)
     dy, dx = y - top, x - left
     colours = ("#cfe3f3", "#fbd3b4", "#cdeedd", "#e8d7f1")
@@ -153,7 +153,7 @@ def border_figure() -> Picture:
 
 def bins_figure() -> Picture:
     """Two snaps in one direction: the box to whole cells, then the bins outwards to whole cells."""
-    figure, axis = new_figure(height=2.9, width=8)
+    figure, axis = new_figure(height=1.9, width=8)
     x1, x2, bins = 1.3, 6.8, 3
     left, _, right, _ = snapped_boxes(torch.tensor([[0, x1, 0, x2, 0]]))[0].tolist()
     for column in range(10):
@@ -241,7 +241,7 @@ def shift_figure(stride: int = 16, steps_a_pixel: int = 16) -> Picture:
         xlabel=f"box moved by … pixels (stride {stride})", ylabel="error in pixels", xlim=(0, 2 * stride)
     )
     with matplotlib.rc_context(STYLE):
-        axis.legend(loc="upper left")
+        axis.legend(loc="upper right", bbox_to_anchor=(0.98, 0.55))
     return figure
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import matplotlib
 import torch
-from IPython.display import display
-from ipywidgets import FloatSlider, HBox, IntSlider, VBox
+from ipywidgets import FloatSlider, IntSlider
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from dlcv.interactive import follow
+from dlcv.interactive import explore
 from dlcv.plotting import EXPECTED, PAPER, STYLE, YOURS, Picture, number_grid
 from dlcv.roi_align.figures import divide, outline
 from dlcv.roi_align.reference import roi_align, roi_pool, sample_points, snapped_boxes
@@ -84,6 +83,4 @@ def box_widget() -> None:
     sliders |= {
         name: IntSlider(value, low, high, description=name) for name, (value, low, high) in counts.items()
     }
-    columns = list(sliders.values())
-    display(HBox([VBox(columns[:2]), VBox(columns[2:4]), VBox(columns[4:])]))
-    follow(columns, lambda: make(**{name: slider.value for name, slider in sliders.items()}))
+    explore(sliders.values(), lambda: make(**{name: slider.value for name, slider in sliders.items()}))

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 import torch
-from IPython.display import display
-from ipywidgets import HBox, IntSlider, VBox
+from ipywidgets import IntSlider
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from dlcv.interactive import explore
 from dlcv.plotting import FAINT, INK, STYLE, YOURS, Picture, number_grid, short_number
 from dlcv.transposed_convolution.reference import conv_transpose2d_naive, overlap_counts
 
@@ -151,12 +151,4 @@ def painting_widget() -> None:
         name: IntSlider(value, low, high, description=name.replace("_", " "), continuous_update=False)
         for name, (value, low, high) in ranges.items()
     }
-    columns = list(sliders.values())
-    display(VBox([HBox(columns[:2]), HBox(columns[2:])]))
-    handle = display(make(**{name: slider.value for name, slider in sliders.items()}), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(**{name: slider.value for name, slider in sliders.items()}))
-
-    for slider in sliders.values():
-        slider.observe(redraw, "value")
+    explore(sliders.values(), lambda: make(**{name: slider.value for name, slider in sliders.items()}))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from IPython.display import display
-from ipywidgets import Dropdown, HBox, SelectionSlider
+from ipywidgets import Dropdown, SelectionSlider
 from torch import Tensor
 
-from dlcv.interactive import follow
+from dlcv.interactive import explore
 from dlcv.plotting import Picture, new_figure, show
 from dlcv.upsampling.reference import bed_of_nails, upsample_bicubic, upsample_bilinear, upsample_nearest
 
@@ -62,5 +61,4 @@ def zoom_widget() -> None:
     """A slider for the zoom and a menu of methods; the picture below them follows."""
     zoom = SelectionSlider(options=ZOOMS, value=6, description="zoom", continuous_update=False)
     method = Dropdown(options=METHODS, value="bilinear", description="method")
-    display(HBox([zoom, method]))
-    follow((zoom, method), lambda: make(zoom.value, method.value))
+    explore((zoom, method), lambda: make(zoom.value, method.value))

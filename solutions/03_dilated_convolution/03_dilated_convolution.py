@@ -582,3 +582,5 @@ experiment.maps_figure(found)
 # - P. Wang et al., *Understanding convolution for semantic segmentation*, WACV 2018.
 # - J. Long, E. Shelhamer and T. Darrell, *Fully convolutional networks for semantic segmentation*, CVPR 2015.
 # - A. Araujo, W. Norris and J. Sim, *Computing receptive fields of convolutional neural networks*, Distill, 2019.
+#
+# **Next:** chapter 04 reads one box of a map, at coordinates that are not whole.

@@ -4,6 +4,7 @@ import pytest
 import torch
 from ipywidgets import IntSlider
 
+from dlcv import interactive
 from dlcv.data.scenes import CLASSES, STUFF, render
 from dlcv.orientation import widget
 from dlcv.orientation.widget import describe_pixel, direction, label_maps, make
@@ -70,7 +71,7 @@ def test_moving_a_slider_updates_the_picture(scene, monkeypatch):
         shown.append(thing)
         return Handle()
 
-    monkeypatch.setattr(widget, "display", display)
+    monkeypatch.setattr(interactive, "display", display)
     widget.pixel_inspector(scene)
     box, figure = shown
     row, column = box.children

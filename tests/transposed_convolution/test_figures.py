@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dlcv import interactive
 from dlcv.transposed_convolution import conv_transpose2d_naive, figures, widget
 
 
@@ -90,9 +91,9 @@ def test_sliders_redraw_the_picture(monkeypatch):
         shown.append(thing)
         return Handle() if display_id else None
 
-    monkeypatch.setattr(widget, "display", display)
+    monkeypatch.setattr(interactive, "display", display)
     widget.painting_widget()
-    sliders = {slider.description: slider for box in shown[0].children for slider in box.children}
+    sliders = {slider.description: slider for slider in shown[0].children}
     assert list(sliders) == ["step", "kernel size", "stride", "padding"]
     sliders["step"].value = 1
     sliders["stride"].value = 3
