@@ -13,9 +13,11 @@ __all__ = ["Reason", "for_a_human", "for_the_learner", "is_essay"]
 # A kind of flag: what it is called, what to do, and the words by which its flags are known.
 KINDS = (
     ("Not graded", "An error of ours or of the course's; grade these again when it is mended.",
-     r"^NOT GRADED|the check itself failed|could not be (graded|written)|out of date"),
+     r"^NOT GRADED|the check itself failed|could not be (graded|written)|not graded anew"),
     ("Cannot be read", "Ask for another file.", r"The file |No notebook|^this is not a notebook"),
     ("Forbidden calls", "The answer counts nothing; see whether you agree.", r"uses what the exercise forbids"),
+    ("Around the check", "What earns points and may not is counted as forbidden; talk to the person.",
+     r"steps around the check|wrote into the channel"),
     ("Stopped or left out", "A cell crashed, hung or was too long.",
      r"was left out|left out$|used up|not tried|it crashed|was ended by|ended the process|more memory"),
     ("Time of handing in", "Nothing was taken off; see what the time should be.", r"^timestamp\.txt"),

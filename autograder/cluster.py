@@ -25,7 +25,9 @@ from .remote import Answer, Order, attempt, leave, pack, software, unpack
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from .grader import Graded, Job, Plan
+    from .graded import Graded
+    from .job import Job
+    from .plan import Plan
 
 __all__ = ["Cluster"]
 

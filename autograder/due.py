@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from .course import Course, CourseError
 from .feedback import page_path
-from .gradebook import Mark
-from .grader import Job, Plan
+from .job import Job
+from .mark import Mark
+from .plan import Plan
 from .record import Result, read_record
 
 __all__ = ["Due", "Wanted", "what_is_due"]

@@ -22,8 +22,9 @@ from datetime import timezone
 from .collect import collected_people
 from .course import Chapter, Course, CourseError
 from .database import shown
-from .gradebook import Book, HandedIn, Mark
+from .gradebook import Book
 from .late import Deadlines, Late, timestamp
+from .mark import HandedIn, Mark
 from .records import readable_records
 from .roster import Person, Roster
 

@@ -17,8 +17,9 @@ from dlcv.checking import Verdict, load_exercises, picture
 
 from .attention import for_the_learner
 from .course import Course
-from .gradebook import Book, Mark
+from .gradebook import Book
 from .late import UNKNOWN, Late
+from .mark import Mark
 from .pages import code_css, highlighted, moment, templates
 from .record import Essay, Result
 from .records import read_records

@@ -19,9 +19,10 @@ from .due import Wanted, what_is_due
 from .engine import Failed, cores
 from .feedback import page_path
 from .gradebook import Book
-from .grader import Graded, Plan, not_graded
+from .graded import Graded, not_graded
 from .local import ThisMachine
 from .lock import only_grader
+from .plan import Plan
 from .record import Result, read_record, record_path
 from .release import Release, read_release, release_path
 from .sandbox import Limits

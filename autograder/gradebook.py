@@ -7,73 +7,20 @@ grading, `generate_feedback` and `export` go on working. Scores and comments tha
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, TypeVar
 
 from .course import CourseError
 from .database import Access
 from .late import Late
+from .mark import Entries, HandedIn, Mark
+from .schema import newest_schema
+from .stored import stored_marks, stored_submissions
 
-__all__ = ["Book", "Entries", "Mark"]
+__all__ = ["Book"]
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What the gradebook holds for one cell of one student: scores of the grader and of a human, comments."""
-
-    max_score: float | None = None
-    auto_score: float | None = None
-    manual_score: float | None = None
-    extra_credit: float | None = None
-    needs_manual_grade: bool = False
-    comment: str | None = None
-
-    @property
-    def score(self) -> float:
-        given = self.manual_score if self.manual_score is not None else self.auto_score
-        return (given or 0.0) + (self.extra_credit or 0.0 if given is not None else 0.0)
-
-
-@dataclass(frozen=True)
-class HandedIn:
-    """When something was handed in, in UTC without saying so, and what that costs in points."""
-
-    timestamp: datetime | None = None
-    penalty: float = 0.0
-
-
-@dataclass(frozen=True)
-class Entries:
-    """What an autograded notebook tells the gradebook: the score of each graded cell, None where a human must give
-    it, and whether each answer cell was touched at all."""
-
-    scores: dict[str, float | None]
-    answered: dict[str, bool]
-
-    @classmethod
-    def of(cls, notebook: dict) -> Entries:
-        """Read a notebook by nbgrader's own rules, the ones that its autograde applies."""
-        import nbformat
-        from nbgrader import utils
-
-        cells = [nbformat.from_dict(cell) for cell in notebook["cells"] if "nbgrader" in cell["metadata"]]
-        scores = {_name(cell): utils.determine_grade(cell)[0] for cell in cells if utils.is_grade(cell)}
-        answered = {
-            _name(cell): cell.metadata.nbgrader.get("checksum") != utils.compute_checksum(cell)
-            for cell in cells
-            if utils.is_solution(cell)
-        }
-        return cls(scores, answered)
-
-
-def _name(cell: Any) -> str:
-    return cell.metadata.nbgrader.grade_id
 
 
 class Book:
@@ -89,7 +36,7 @@ class Book:
         from nbgrader import api
 
         # nbgrader starts a program for this, which takes a second and must be on the path.
-        api.get_alembic_version = _newest_schema
+        api.get_alembic_version = newest_schema
         self.api = api
         self.access = Access(db_url)
         self.access.create(lambda url: api.Gradebook(url, course_id).close())
@@ -251,23 +198,11 @@ class Book:
 
     def submissions(self, assignment: str) -> dict[str, HandedIn]:
         """When each student handed in, and what lateness costs them."""
-        from sqlalchemy import select
+        return self._patiently("read", lambda: stored_submissions(self.db, assignment))
 
-        api = self.api
-        submitted, notebook = api.SubmittedAssignment, api.SubmittedNotebook
-        query = (
-            select(submitted.student_id, submitted.timestamp, notebook.late_submission_penalty)
-            .join(notebook, notebook.assignment_id == submitted.id)
-            .join(api.Assignment, api.Assignment.id == submitted.assignment_id)
-            .where(api.Assignment.name == assignment)
-        )
-
-        def transaction() -> dict[str, HandedIn]:
-            rows = self.db.execute(query).all()
-            self.db.rollback()
-            return {student: HandedIn(time, penalty or 0.0) for student, time, penalty in rows}
-
-        return self._patiently("read", transaction)
+    def marks(self, assignment: str) -> dict[str, dict[str, Mark]]:
+        """What is stored for an assignment: for each student, the mark of each cell by its grade_id."""
+        return self._patiently("read", lambda: stored_marks(self.db, assignment))
 
     def _submission(self, student: str, assignment: str) -> tuple[Any, Any]:
         """Return the submission and its notebook, made where they are missing and committed by nobody yet."""
@@ -305,62 +240,6 @@ class Book:
     def _cell_names(self, assignment: str) -> dict[str, str]:
         notebook = self._notebook(assignment)
         return {cell.id: cell.name for cell in [*notebook.grade_cells, *notebook.solution_cells]}
-
-    def marks(self, assignment: str) -> dict[str, dict[str, Mark]]:
-        """What is stored for an assignment: for each student, the mark of each cell by its grade_id."""
-        from sqlalchemy import select
-
-        api = self.api
-        found: dict[str, dict[str, Mark]] = {}
-        submitted = (
-            select(api.SubmittedNotebook.id, api.SubmittedAssignment.student_id)
-            .join(api.SubmittedAssignment, api.SubmittedAssignment.id == api.SubmittedNotebook.assignment_id)
-            .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
-            .where(api.Assignment.name == assignment)
-            .subquery()
-        )
-        grade, comment = api.Grade, api.Comment
-        columns = (grade.max_score, grade.auto_score, grade.manual_score, grade.extra_credit)
-        grades = (
-            select(submitted.c.student_id, api.BaseCell.name, *columns, grade.needs_manual_grade)
-            .join(grade, grade.notebook_id == submitted.c.id)
-            .join(api.BaseCell, api.BaseCell.id == grade.cell_id)
-        )
-        comments = (
-            select(submitted.c.student_id, api.BaseCell.name, comment.manual_comment)
-            .join(comment, comment.notebook_id == submitted.c.id)
-            .join(api.BaseCell, api.BaseCell.id == comment.cell_id)
-            .where(comment.manual_comment.is_not(None))
-        )
-
-        def transaction() -> list[Any]:
-            rows = [self.db.execute(query).all() for query in (grades, comments)]
-            self.db.rollback()  # ends the reading transaction: other programs may write
-            return rows
-
-        grades, comments = self._patiently("read", transaction)
-        for student, name, *rest in grades:
-            found.setdefault(student, {})[name] = Mark(*rest)
-        for student, name, words in comments:
-            mark = found.setdefault(student, {}).get(name, Mark())
-            found[student][name] = Mark(**{**vars(mark), "comment": words})
-        return found
-
-
-def _newest_schema() -> str:
-    """The version of the database's schema that this nbgrader writes into a new gradebook.
-
-    Its migrations each name the one before; the newest is named by none.
-    """
-    import nbgrader
-
-    migrations = (Path(nbgrader.__file__).parent / "alembic" / "versions").glob("*.py")
-    pairs = [
-        re.findall(r"^(?:down_)?revision *= *['\"](\w+)['\"]", file.read_text(), re.MULTILINE)
-        for file in migrations
-    ]
-    (newest,) = {own for own, *_ in pairs} - {earlier for _, *before in pairs for earlier in before}
-    return newest
 
 
 def _set_score(grade: Any, score: float | None, unchanged: bool) -> None:

@@ -1,154 +1,28 @@
 """One submission graded: the trusted side of it, from the bytes that came in to the texts that go out.
 
-A `Plan` is what the whole class has in common, a `Job` one submission, `Graded` what is to be written for it: plain
-data without paths or open files, so all three can go to another process or another machine. `Grader` makes the one
-from the others and writes nothing.
+`Grader` makes a `Graded` from a `Job` under a `Plan`, and writes nothing.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .course import Course, CourseError
-from .feedback import Titles, feedback_page
-from .gradebook import Entries, Mark
+from .course import CourseError
+from .flags import flags_of, out_of_date, told, troubles
+from .graded import Graded, essays
 from .grants import Grants
-from .late import Deadlines, handed_in, timestamp
-from .record import Essay, Result, digest
-from .release import Release
-from .sandbox import Limits, Sandbox
-from .seeds import Seeds
-from .submission import HandedIn, Submission, fetch, open_submission
+from .job import Job
+from .plan import Plan
+from .record import Result
+from .sandbox import Sandbox
+from .submission import Submission, open_submission
 from .wire import Gone
 
 if TYPE_CHECKING:
     from .restore import Restored
 
-__all__ = ["Graded", "Grader", "Job", "Plan", "not_graded"]
-
-NOT_GRADED = "NOT GRADED"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is the same for all submissions of one assignment; `seeds` holds the secret seed.
-
-    `digests` and `checks` are fingerprints of what verdicts depend on: `checks` of the code of each exercise. `judged`
-    names the exercises that jobs may ask for; None: all.
-    """
-
-    release: Release = field(repr=False)
-    seeds: Seeds
-    titles: Titles
-    limits: Limits
-    digests: Mapping[str, str]
-    deadlines: Deadlines
-    checks: Mapping[str, str]
-    judged: tuple[str, ...] | None = None
-
-    @classmethod
-    def of(cls, course: Course, release: Release, limits: Limits) -> Plan:
-        from .fingerprint import engine_digest, exercise_digest
-
-        digests = {
-            "release": release.digest[:32],
-            "engine": engine_digest(),
-        }
-        checks = {name: exercise_digest(exercise) for name, exercise in _tested(release, limits).items()}
-        titles, deadlines = Titles.of(course, release.chapter), Deadlines.of(course, release.assignment)
-        return cls(release, Seeds.of_course(course), titles, limits, digests, deadlines, checks)
-
-    def basis(self, exercise: str, job: Job) -> dict[str, str]:
-        """What a verdict on one exercise of one submission depends on: equal digests, equal verdict."""
-        seed = digest(f"seed of {self.release.assignment}: {self.seeds.of(job.student)}")
-        # What a course allows another exercise is of no concern here.
-        everybody, own = (replace(each, exercises={}) for each in (self.limits, self.limits.of(exercise)))
-        return {
-            "submission": job.digest,
-            **self.digests,
-            "seed": seed,
-            "limits": digest(repr((everybody, own))),
-            "check": self.checks[exercise],
-        }
-
-    @property
-    def exercises(self) -> dict[str, Any]:
-        """The exercises that the release tests, by name."""
-        return _tested(self.release, self.limits)
-
-
-def _tested(release: Release, limits: Limits) -> dict[str, Any]:
-    """The exercises that a release tests, each with the seconds that the course gives one call of its answer."""
-    from dlcv.checking import load_exercises
-
-    known = load_exercises(release.chapter)
-    unknown = [name for name in release.tests if name not in known]
-    if unknown:
-        raise CourseError(
-            f"{release.assignment} tests {', '.join(unknown)}, which dlcv.{release.chapter} has not"
-        )
-    timed = {name: limits.of(name).case or known[name].limit for name in release.tests}
-    return {name: replace(known[name], limit=seconds) for name, seconds in timed.items()}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One submission to grade: what was handed in, when, and what the gradebook holds for this student.
-
-    `exercises` are the ones to judge, None means all; verdicts on the others are taken from `earlier`, the record of
-    the last grading.
-    """
-
-    student: str
-    handed_in: HandedIn
-    marks: Mapping[str, Mark] = field(default_factory=dict, repr=False)
-    timestamp: str | None = None
-    exercises: tuple[str, ...] | None = None
-    earlier: Result | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, course: Course, assignment: str, student: str, marks: Mapping[str, Mark]) -> Job:
-        folder = course.submitted(student, assignment)
-        return cls(student, fetch(folder, assignment), marks, timestamp(folder))
-
-    @property
-    def digest(self) -> str:
-        """The fingerprint of what was handed in."""
-        return self.handed_in.digest
-
-    def asks_for(self, exercise: str) -> bool:
-        """Is a verdict on this exercise wanted?"""
-        return self.exercises is None or exercise in self.exercises
-
-    def digests(self, plan: Plan) -> dict[str, str]:
-        """Fingerprints of what is written for this job besides verdicts."""
-        around = (self.handed_in.file, self.handed_in.flags, self.timestamp)
-        by_hand = [
-            (name, mark.manual_score, mark.extra_credit, mark.comment)
-            for name, mark in sorted(self.marks.items())
-            if (mark.manual_score, mark.extra_credit, mark.comment) != (None, None, None)
-        ]
-        return {
-            "submission": self.digest,
-            "release": plan.digests["release"],
-            "around": digest(repr(around)),
-            "by hand": digest(repr(by_hand)),
-        }
-
-
-@dataclass
-class Graded:
-    """All that is to be written for one submission."""
-
-    result: Result
-    notebook: str | None  # None: the one that there is stays, and so do its entries
-    entries: Entries | None
-    page: str
-    timestamp: datetime | None = None
+__all__ = ["Grader"]
 
 
 class Grader:
@@ -231,11 +105,11 @@ class Grader:
             submission.flags.insert(0, submission.problem)
         result = self._examined(job, submission, restored)
         notebook, cut = autograded_notebook(restored, self.release, result.verdicts)
-        result.essays = _essays(self.release, restored)
+        result.essays = essays(self.release, restored)
         result.flags = [
-            *submission.flags, *restored.flags, *cut, *_flags(result), *_out_of_date(self.plan, job, result),
+            *submission.flags, *restored.flags, *cut, *flags_of(result, job), *out_of_date(self.plan, job, result),
         ]  # fmt: skip
-        return _rendered(self.plan, job, result, notebook)
+        return Graded.of(self.plan, job, result, notebook)
 
     def _examined(self, job: Job, submission: Submission, restored: Restored) -> Result:
         """Judge what the job asks for; take the rest from the earlier record."""
@@ -264,111 +138,9 @@ class Grader:
             return found
         return replace(
             found,
-            errors=_told(examined),
-            troubles=_troubles(examined),
+            errors=told(examined),
+            troubles=troubles(examined),
             seconds=round(examined.seconds, 3),
             restarts=examined.restarts,
             walls=self.sandbox.walls if self.sandbox else earlier.walls,
         )
-
-
-def not_graded(plan: Plan, job: Job, why: str) -> Graded:
-    """What is kept where our own code failed: nothing is said about the learner, a human is told.
-
-    Where there is an earlier result it stays as it is, in the gradebook, too.
-    """
-    from dlcv.checking import Verdict
-
-    from .autograded import autograded_notebook
-    from .restore import restore
-
-    message = "the grader itself failed; this says nothing about the answer"
-    failure = f"{message}: {why.strip().splitlines()[-1]}"
-    if job.earlier:
-        flags = [flag for flag in job.earlier.flags if not flag.startswith(NOT_GRADED)]
-        flags.insert(0, f"{NOT_GRADED} again, {failure}; the result before that was kept")
-        basis = {name: digests for name, digests in job.earlier.basis.items() if not job.asks_for(name)}
-        result = replace(job.earlier, flags=flags, basis=basis, failure=failure)
-        return Graded(result, None, None, feedback_page(result, job.marks, plan.titles))
-    verdicts = {
-        name: Verdict(name, "engine error", 0.0, exercise.points, 0, 0, message=message)
-        for name, exercise in plan.exercises.items()
-    }
-    restored = restore([], plan.release)
-    notebook, _ = autograded_notebook(restored, plan.release, verdicts)
-    result = Result(
-        student=job.student,
-        assignment=plan.release.assignment,
-        chapter=plan.release.chapter,
-        verdicts=verdicts,
-        essays=_essays(plan.release, restored),
-        flags=[f"{NOT_GRADED}, {failure}"],
-        failure=failure,
-    )
-    return _rendered(plan, job, result, notebook)
-
-
-def _rendered(plan: Plan, job: Job, result: Result, notebook: dict) -> Graded:
-    result.late = plan.deadlines.lateness(job.student, job.timestamp)
-    return Graded(
-        result,
-        json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n",
-        Entries.of(notebook),
-        feedback_page(result, job.marks, plan.titles),
-        handed_in(job.timestamp, plan.deadlines.here),
-    )
-
-
-def _essays(release: Release, restored: Any) -> list[Essay]:
-    texts = {
-        cell.slot.index: cell.source for cell in restored.cells if cell.slot is not None and not cell.copy
-    }
-    return [
-        Essay(
-            name=slot.nbgrader["grade_id"],
-            max_points=slot.points,
-            text=texts.get(slot.index, ""),
-            answered=texts.get(slot.index, slot.source).strip() != slot.source.strip(),
-        )
-        for slot in release.essays
-    ]
-
-
-def _told(examined: Any) -> list[str]:
-    """The errors that the learner's cells ended in; a stub's own error says nothing either."""
-    quiet = (
-        "NotImplementedError",
-        "Withheld",
-    )  # a comparison with the reference says nothing about an answer
-    errors = [error for error in examined.errors if error.type not in quiet]
-    return [f"cell {error.cell + 1}: {error}" for error in errors]
-
-
-def _troubles(examined: Any) -> list[str]:
-    """What a human should know about how the cells ran."""
-    ended = ("CellTooSlow", "the process ended", "the process was stopped")
-    left_out = [error for error in examined.errors if error.type in ended]
-    return [f"cell {error.cell + 1} was left out: {error.message}" for error in left_out] + examined.troubles
-
-
-def _flags(result: Result) -> list[str]:
-    """What a human should look at in a result."""
-    flags = []
-    for name, verdict in result.verdicts.items():
-        if verdict.kind == "engine error":
-            flags.append(f"{name}: the check itself failed, not the answer: {' '.join(verdict.detail)[:300]}")
-        elif verdict.kind == "forbidden call":
-            flags.append(f"{name} uses what the exercise forbids: {verdict.message}")
-    flags += result.troubles
-    flags += [f"essay to grade: {essay.name}" for essay in result.essays if essay.answered]
-    return flags
-
-
-def _out_of_date(plan: Plan, job: Job, result: Result) -> list[str]:
-    """A flag for exercises that were left as they were although what they depend on has changed."""
-    old = [name for name in result.verdicts if result.basis.get(name) != plan.basis(name, job)]
-    if not old:
-        return []
-    return [
-        f"not graded anew, although something has changed since: {', '.join(old)}; points are the earlier ones"
-    ]

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .engine import Failed, work
-from .grader import Graded, Grader, Job, Plan
+from .graded import Graded
+from .grader import Grader
+from .job import Job
+from .plan import Plan
 from .preload import preloads
 from .release import Release
 from .sandbox import Limits, Sandbox

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from .grader import Grader, Plan
+    from .grader import Grader
+    from .plan import Plan
 
 __all__ = ["Answer", "Order", "attempt", "leave", "pack", "software", "unpack"]
 

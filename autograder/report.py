@@ -20,9 +20,10 @@ from dlcv.checking import Verdict
 from .attention import Reason, for_a_human
 from .course import Course
 from .feedback import MARKS, Titles, feedback_page, page_path
-from .gradebook import Book, Mark
+from .gradebook import Book
 from .histogram import histogram
 from .late import IN_GRACE, LATE, ON_TIME, TOO_LATE, UNKNOWN
+from .mark import Mark
 from .pages import code_css, highlighted, templates
 from .record import Result
 from .records import read_records

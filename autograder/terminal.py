@@ -79,6 +79,8 @@ class _Remarks(logging.Handler):
 
 def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
     """One line a student: points, what was found, what a human should look at."""
+    from .attention import is_essay
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("student", no_wrap=True)
     table.add_column("points", justify="right", no_wrap=True)
@@ -90,11 +92,7 @@ def results_table(results: Sequence[Result], root: Path | None = None) -> Table:
             found += f"\n[red]{escape(_short(result.failure))}[/red]"
         if result.penalty:
             found += f"\n[cyan]{result.late.status}: {result.penalty:g} of these points are taken off[/cyan]"
-        flags = [
-            flag
-            for flag in result.remarks
-            if not flag.startswith("essay to grade") and flag != result.problem
-        ]
+        flags = [flag for flag in result.remarks if not is_essay(flag) and flag != result.problem]
         found += "".join(f"\n[yellow]{escape(_short(flag))}[/yellow]" for flag in flags)
         table.add_row(escape(result.student), points, found)
     return table
@@ -126,12 +124,17 @@ def summary(results: Sequence[Result]) -> str:
     """The line under the table: mean, and how many a human should look at."""
     if not results:
         return "nothing graded"
+    from .attention import is_essay
+
     mean = statistics.fmean(result.points - result.penalty for result in results)
-    essays = sum(flag.startswith("essay to grade") for result in results for flag in result.flags)
-    waiting = sum(any(not flag.startswith("essay to grade") for flag in result.remarks) for result in results)
+    essays = sum(is_essay(flag) for result in results for flag in result.flags)
+    waiting = sum(any(not is_essay(flag) for flag in result.remarks) for result in results)
     whole = max(result.max_points for result in results)
     counts = Counter(result.status for result in results)
     done = " · ".join(f"{counts[status]} {status}" for status in _STATUS if counts[status])
     late = sum(result.late is not None and result.late.is_late for result in results)
     done += f" · {late} late" if late else ""
-    return f"{done} · mean {mean:.1f} of {whole:g} · {waiting} need a human · {essays} essays to grade"
+    needs, plural = "needs" if waiting == 1 else "need", "" if essays == 1 else "s"
+    return (
+        f"{done} · mean {mean:.1f} of {whole:g} · {waiting} {needs} a human · {essays} essay{plural} to grade"
+    )

@@ -199,4 +199,4 @@ def test_the_last_line():
         points=0.5,
         ran=["a"],
     )
-    assert summary([flagged]) == "1 graded · mean 0.5 of 1 · 1 need a human · 1 essays to grade"
+    assert summary([flagged]) == "1 graded · mean 0.5 of 1 · 1 needs a human · 1 essay to grade"

@@ -15,7 +15,8 @@ import pytest
 from autograder import database
 from autograder.course import CourseError
 from autograder.database import Access, shown, sqlite_file
-from autograder.gradebook import Book, Entries
+from autograder.gradebook import Book
+from autograder.mark import Entries
 
 
 @pytest.fixture

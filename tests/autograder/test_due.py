@@ -11,7 +11,8 @@ from autograder.course import CourseError
 from autograder.due import what_is_due
 from autograder.grade import grade
 from autograder.gradebook import Book
-from autograder.grader import Grader, Plan
+from autograder.grader import Grader
+from autograder.plan import Plan
 from autograder.record import read_record, record_path
 from dlcv.checking import load_exercises
 

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from autograder.cli import main
 from autograder.course import CourseError
 from autograder.export import Export, export
-from autograder.gradebook import Book, Entries
+from autograder.gradebook import Book
 from autograder.late import Late
+from autograder.mark import Entries
 from autograder.record import Result, record_path
 from autograder.roster import Roster
 from autograder.writing import write

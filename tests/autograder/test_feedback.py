@@ -10,8 +10,8 @@ from autograder.autograded import autograded_notebook, kept_outputs
 from autograder.course import CourseError
 from autograder.feedback import Titles, feedback, feedback_page
 from autograder.grade import grade
-from autograder.gradebook import Mark
 from autograder.late import Late
+from autograder.mark import Mark
 from autograder.pages import code_words
 from autograder.record import Essay, Result
 from autograder.report import report

@@ -163,7 +163,7 @@ def marked(formgrader, small_class):
 )
 def test_what_was_given_by_hand_survives_grading_again(marked, small_class, options, ran):
     ada = run(small_class, students=["ada"], **options)["ada"]
-    assert (ada.ran, ada.points) == (ran, 2.5 + 1.5 + 2.25)
+    assert (ada.ran, ada.points, ada.flags) == (ran, 2.5 + 1.5 + 2.25, [])
     assert (marked.grades, marked.comments) == (marked.given, marked.said)
     page = (
         small_class.course.feedback("ada", small_class.assignment) / f"{small_class.assignment}.html"
@@ -187,7 +187,7 @@ def test_a_changed_check_asks_about_its_own_override_and_nothing_else(marked, sm
 def test_a_new_version_keeps_what_was_given_and_asks_again(marked, small_class):
     small_class.submit("ada", small_class.answered(why="Another thought."))
     ada = run(small_class, students=["ada"])["ada"]
-    assert ada.points == 2.5 + 1.5 + 2.25
+    assert (ada.points, ada.flags) == (2.5 + 1.5 + 2.25, ["essay to grade: why"])
     assert marked.comments == marked.said
     assert {name: needs for name, (*_, needs) in marked.grades.items()} == {
         "why": True,

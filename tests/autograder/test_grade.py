@@ -18,7 +18,10 @@ from nbgrader.api import Gradebook
 from autograder.course import CourseError
 from autograder.engine import Failed
 from autograder.grade import grade
-from autograder.grader import Grader, Job, Plan, not_graded
+from autograder.graded import not_graded
+from autograder.grader import Grader
+from autograder.job import Job
+from autograder.plan import Plan
 from autograder.record import Result, record_path
 from autograder.records import read_records
 from autograder.sandbox import Limits

@@ -8,8 +8,8 @@ import pytest
 from autograder.course import Course, CourseError
 from autograder.course_limits import course_limits, in_words
 from autograder.examine import examine
-from autograder.grader import Plan
 from autograder.limits import Limits
+from autograder.plan import Plan
 from autograder.restore import restore
 from autograder.sandbox import Sandbox
 from autograder.submission import read_cells

@@ -10,9 +10,9 @@ import pytest
 from autograder.attention import for_a_human
 from autograder.clock import moment, zone
 from autograder.feedback import Titles
-from autograder.gradebook import Mark
 from autograder.histogram import bins_of, histogram
 from autograder.late import Deadlines, Policy
+from autograder.mark import Mark
 from autograder.record import Essay, Result
 from autograder.report import report_page
 from dlcv.checking import Verdict
@@ -160,8 +160,11 @@ def test_the_page_stands_alone_and_can_be_read_aloud():
     [
         ("NOT GRADED, the grader itself failed: x", "Not graded"),
         ("paint: the check itself failed, not the answer: x", "Not graded"),
+        ("not graded anew, although something has changed since: paint; points are x", "Not graded"),
         ("The file is not a notebook: broken JSON.", "Cannot be read"),
         ("paint uses what the exercise forbids: torch.add", "Forbidden calls"),
+        ("the notebook steps around the check: sys.setprofile, line 3 of cell 5", "Around the check"),
+        ("the notebook wrote into the channel that the grader listens to", "Around the check"),
         ("cell 3 was left out: still running after 60 seconds", "Stopped or left out"),
         ("it crashed (segmentation fault); exercises below that were not tried", "Stopped or left out"),
         ("timestamp.txt says 'x', which is no time: not counted as late", "Time of handing in"),

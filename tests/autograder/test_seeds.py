@@ -9,7 +9,9 @@ import torch
 
 from autograder.course import CourseError
 from autograder.grade import grade
-from autograder.grader import Grader, Job, Plan
+from autograder.grader import Grader
+from autograder.job import Job
+from autograder.plan import Plan
 from autograder.record import record_path
 from autograder.sandbox import Limits
 from autograder.seeds import Seeds
