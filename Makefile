@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab build lint clean
+.PHONY: help demo test lab build site lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -29,6 +29,11 @@ lab: $(VENV)/.installed ## open the student notebooks in JupyterLab
 
 build: $(VENV)/.installed ## rebuild notebooks/ from solutions/
 	@$(BIN)/python -m autograder build
+
+site: $(VENV)/.installed ## make the course's web pages in docs/_build/html; SOLUTIONS=1 shows the solutions, too
+	@$(BIN)/python -m autograder build
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html $(if $(SOLUTIONS),-t solutions) docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 lint: $(VENV)/.ruff ## check style and formatting
 	@$(BIN)/python -m ruff check .
@@ -55,7 +60,7 @@ $(VENV)/.made:
 $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV). This takes a few minutes, once."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
-	    -c constraints.txt -e '.[lab,grading,dev]'
+	    -c constraints.txt -e '.[lab,grading,site,dev]'
 	@touch $@
 
 $(VENV)/.ruff: $(VENV)/.made constraints.txt

@@ -173,8 +173,8 @@ def test_autograder_imports_only_base_and_grading_dependencies_and_the_cluster_a
 
 
 def test_tests_import_only_what_is_listed():
-    # torchvision is an oracle where it is installed; tests that want it skip themselves elsewhere.
-    optional = [Requirement("autograder"), Requirement("torchvision")]
+    # Tests that want an oracle (torchvision), a server (psycopg) or a browser (playwright) skip themselves elsewhere.
+    optional = [Requirement(name) for name in ("autograder", "torchvision", "psycopg", "playwright")]
     assert undeclared("tests", ALL + optional) == []
 
 

@@ -277,7 +277,7 @@ class Exercises(Mapping):
         return self.add(Exercise(name, self.chapter, "function", reference, **options))
 
     def module(self, name: str, reference: type, **options: Any) -> Exercise:
-        """Add an exercise of kind *module*: the learner defines an `nn.Module` class, judged by `ModuleCase`s."""
+        """Add an exercise of kind *module*: the learner defines an `nn.Module` class; its cases are `ModuleCase`."""
         return self.add(Exercise(name, self.chapter, "module", reference, **options))
 
     def derivation(

@@ -310,7 +310,7 @@ def cubic_weights(t: Tensor | float, a: float = -0.75) -> Tensor:
 
     Returns
     -------
-    Tensor of shape (*t.shape, 4)
+    Tensor of t's shape with one more axis, of length 4
         They sum to 1. The outer two are negative for ``a < 0`` and 0 < t < 1, so a mix can leave the range of
         the values mixed.
 

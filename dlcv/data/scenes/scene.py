@@ -100,7 +100,7 @@ class SceneBatch:
     """Scenes of one size; attributes as in `Scene` with one axis more, in front.
 
     What differs in length from scene to scene (`labels`, `boxes`, `visible`) is a list of tensors. A batch is
-    a sequence of `Scene`s.
+    a sequence of `Scene` objects.
     """
 
     image: Tensor

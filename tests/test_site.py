@@ -1,0 +1,145 @@
+"""The site is built once, with warnings as errors; then its pages are read as a browser without a network would."""
+
+import re
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from autograder.course import Course
+from dlcv.checking import load_exercises
+
+for module in ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_design", "sphinxcontrib.katex"):
+    pytest.importorskip(module, reason="the site's packages are not installed: pip install 'dlcv[site]'")
+
+ROOT = Path(__file__).resolve().parent.parent
+COURSE = Course.open(root=ROOT)
+# Attributes by which a page loads something when it is opened.
+LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src"}
+
+
+class Page(HTMLParser):
+    """What a page loads, links to, shows and calls its places."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+        self.loads, self.links, self.pictures, self.places, self.stack = [], [], [], set(), []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if found.get("id"):
+            self.places.add(found["id"])
+        if (
+            tag in LOADS
+            and found.get(LOADS[tag])
+            and found.get("rel") not in ("index", "search", "next", "prev")
+        ):
+            self.loads.append(found[LOADS[tag]])
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+        if tag == "img":
+            self.pictures.append(found)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """All pages by their path. Made pages go into docs/, where git ignores them."""
+    out = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "docs",
+        str(out / "html"),
+    ]
+    done = subprocess.run([*command, "-d", str(out / "trees")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {
+        str(path.relative_to(out / "html")): Page(path)
+        for path in (out / "html").rglob("*.html")
+        if "_static" not in path.parts
+    }
+    assert len(pages) > 20
+    return pages
+
+
+@pytest.fixture(scope="module")
+def root(site):
+    return site["index.html"].path.parent
+
+
+def test_nothing_is_loaded_from_elsewhere(site):
+    for name, page in site.items():
+        assert [address for address in page.loads if urlsplit(address).netloc] == [], name
+
+
+def test_what_is_loaded_is_there(site):
+    for name, page in site.items():
+        for address in page.loads:
+            if not address.startswith("data:"):
+                assert (page.path.parent / unquote(urlsplit(address).path)).is_file(), f"{name}: {address}"
+
+
+def test_links_within_the_site_lead_somewhere(site, root):
+    for name, page in site.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or link == "#":
+                continue
+            target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+            assert target.exists(), f"{name}: {link}"
+            if parts.fragment and target.suffix == ".html":
+                there = site[str(target.relative_to(root.resolve()))]
+                assert unquote(parts.fragment) in there.places, f"{name}: {link}"
+
+
+def test_every_picture_can_be_read_aloud(site):
+    for name, page in site.items():
+        for picture in page.pictures:
+            assert len(picture.get("alt") or "") > 15, f"{name}: {picture.get('src')}"
+            assert not picture["alt"].startswith(("_images", "../")), f"{name}: {picture['alt']}"
+
+
+@pytest.mark.parametrize("chapter", COURSE.chapters, ids=lambda chapter: chapter.name)
+def test_a_chapter_has_its_page_its_place_on_the_map_and_its_mistakes(site, chapter):
+    assert f"chapters/{chapter.folder}.html" in site
+    assert f"chapters/{chapter.folder}.html" in site["course.html"].links
+    mistakes = site[f"mistakes/{chapter.folder}.html"].text
+    for exercise in load_exercises(chapter.name).values():
+        assert exercise.title.replace("'", "’").split("`")[0] in mistakes.replace("&#39;", "’")
+        assert mistakes.count("<strong>") >= len(exercise.slips)
+
+
+def test_a_site_for_a_class_holds_no_answers(site):
+    answers = [answer for answer in _answers() if len(answer.splitlines()) > 2]
+    assert len(answers) > 20
+    shown = "\n".join(page.text for name, page in site.items() if name.startswith(("chapters", "solved")))
+    plain = unescape(re.sub(r"<[^>]+>", "", shown))
+    assert "### BEGIN SOLUTION" not in plain
+    assert [answer for answer in answers if answer in plain] == []
+
+
+def _answers():
+    """The lines between the markers, as they stand in the solutions."""
+    for path in (ROOT / "solutions").glob("*/*.py"):
+        for answer in re.findall(
+            r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", path.read_text("utf-8"), re.DOTALL
+        ):
+            yield answer.strip()
+
+
+def test_there_is_a_search(site, root):
+    index = (root / "searchindex.js").read_text(encoding="utf-8")
+    assert "checkerboard" in index
