@@ -29,7 +29,7 @@ from typing import Any
 
 from .landlock import restrict, version
 from .large_pages import use_large_pages
-from .limits import Limits, address_space, confine, processes_of_user
+from .limits import Limits, address_space, confine, offer_first, processes_of_user
 from .meter import Meter, anonymous_memory
 from .namespaces import (
     around_each_run,
@@ -204,6 +204,7 @@ def guard(descriptors: list[int], plan: _Plan, warm: Warm, meter: Meter) -> None
     guardian = os.getpid()
     student = os.fork()
     if student == 0:
+        offer_first(meter.proc)
         os.close(meter.proc)
         own = _Own(talk, others, folder, guardian)
         _and_leave(_learner, job, own, (trusted, wake, bell), plan, warm)

@@ -1,9 +1,13 @@
 """What learners' code can reach: with bubblewrap, without it, and where there are no namespaces either."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from textwrap import indent
 
 import pytest
@@ -317,6 +321,34 @@ def test_an_answer_that_takes_too_much_memory_costs_its_own_exercise(small_class
     assert (verdict.kind, verdict.message) == ("crashed", "your code used more memory than it may (512 MB)")
     assert found.verdicts[SIZE].kind in UNHARMED
     assert found.restarts == 1
+
+
+def test_who_runs_the_machine_out_of_memory_goes_first(attempt, sandbox):
+    """Learners' processes, not the grader, which is larger, nor the warm interpreter."""
+    psutil = pytest.importorskip("psutil")
+    warm, seen = psutil.Process(sandbox.process.pid), set()
+    before, ended = (
+        {readiness(process) for process in (warm, *warm.children(recursive=True))},
+        threading.Event(),
+    )
+
+    def look():
+        while not ended.wait(0.05):
+            seen.update(readiness(process) for process in warm.children(recursive=True))
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(look)
+        assert attempt("import time\ntime.sleep(1)") is None
+        ended.set()
+        watching.result()
+    assert "1000" not in before and "1000" in seen
+
+
+def readiness(process) -> str:
+    """How ready the kernel is to end it when memory is short: from -1000 to 1000."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip()
+    return ""
 
 
 # afterwards
