@@ -113,6 +113,17 @@ def random_field(seed: int) -> Numbers:
     return found
 
 
+def five_losses(seed: int) -> Numbers:
+    from dlcv.losses import experiment
+
+    found = {}
+    for name, one in experiment.compare(seed=seed, show=False).items():
+        found |= {f"{name}: mIoU": one.mean_iou, f"{name}: IoU of things": one.iou[1]}
+        found |= {f"{name}: calibration error in a hundred": 100 * one.calibration_error}
+        found |= {f"{name}: promised share in a hundred": 100 * one.promised}
+    return found
+
+
 EXPERIMENTS: dict[str, dict[str, Experiment]] = {
     "transposed_convolution": {
         "learn-odd, learn-even": Experiment(
@@ -146,6 +157,33 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
         )
     },
     "deeplab": {"heads": Experiment(context), "refine": Experiment(random_field)},
+    "losses": {
+        "five": Experiment(
+            five_losses,
+            {
+                "both losses with Dice find more than the three without": lambda n: (
+                    min(n["Dice: mIoU"], n["cross-entropy + Dice: mIoU"])
+                    > max(
+                        n[f"{name}: mIoU"]
+                        for name in ("cross-entropy", "balanced cross-entropy", "focal, γ = 2")
+                    )
+                ),
+                "cross-entropy means most nearly what it says": lambda n: (
+                    n["cross-entropy: calibration error in a hundred"]
+                    == min(
+                        value for name, value in n.items() if name.endswith("calibration error in a hundred")
+                    )
+                ),
+                "balanced weights and focal loss promise more than twice what is there": lambda n: (
+                    min(
+                        n[f"{name}: promised share in a hundred"]
+                        for name in ("balanced cross-entropy", "focal, γ = 2")
+                    )
+                    > 2
+                ),
+            },
+        )
+    },
 }
 
 

@@ -60,3 +60,21 @@ def test_chapter_03():
 def test_chapter_04():
     pool, align = (span("roi_align", "train", f"RoI {name}, mask IoU", 2) for name in ("Pool", "Align"))
     assert f"a mask IoU of {pool} with RoI Pool and {align} with RoI Align" in text("04_roi_align")
+
+
+def test_chapter_13():
+    said = text("13_losses")
+    for name in ("cross-entropy", "balanced cross-entropy", "focal, γ = 2", "Dice", "cross-entropy + Dice"):
+        columns = [
+            span("losses", "five", f"{name}: {what}", digits)
+            for what, digits in (
+                ("mIoU", 2),
+                ("IoU of things", 2),
+                ("calibration error in a hundred", 1),
+                ("promised share in a hundred", 1),
+            )
+        ]
+        assert "| {} | {} | {} | {} % | {} % |".format(name, *columns) in said
+    assert "Both losses with Dice find more than the three without" in said
+    assert "Cross-entropy means most nearly what it says" in said
+    assert "Balanced weights and focal loss promise more than twice what is there" in said

@@ -68,9 +68,9 @@ def _(draw):
     yield Case(logits, target, weight, 255, "none", words="a loss for each pixel")
     yield Case(logits, target.where(target != 255, 0), ignore_index=1, words="class 1 is ignored, not 255")
     large = torch.tensor([[1e4, -1e4], [-1e4, 1e4], [1e4, -1e4]])
-    yield Case(large, torch.tensor([0, 0, 1]), words="logits of +-10,000", share=2.0)
+    yield Case(large, torch.tensor([0, 0, 1]), words="logits of +-10,000", share=4.0)
     low = torch.tensor([[1e4, 1e4], [-1e4, -1e4]], dtype=torch.float64)
-    yield Case(low, torch.tensor([0, 1]), words="two pixels, each with equal logits: log 2", share=2.0)
+    yield Case(low, torch.tensor([0, 1]), words="two pixels, each with equal logits: log 2", share=3.0)
     yield Case(
         100 * _maps(draw, 2, 3)[0], torch.tensor([[0, 1, 2], [2, 1, 0]]),
         probe=to_the_logits, words="gradient where logits are in the hundreds",
@@ -513,7 +513,7 @@ def _(draw):
     yield Case(logits, target, 2.0, 0.25, "sum", words="the sum, as detectors take it")
     yield Case(logits, torch.zeros_like(target), 2.0, 0.25, "none", words="an image without positives")
     extreme = torch.tensor([1e4, -1e4, 1e4, -1e4])
-    yield Case(extreme, torch.tensor([1.0, 0, 0, 1]), words="logits of +-10,000", share=2.0)
+    yield Case(extreme, torch.tensor([1.0, 0, 0, 1]), words="logits of +-10,000", share=4.0)
     yield Case(
         extreme, torch.tensor([1.0, 0, 0, 1]), 2.0, None, probe=to_the_logits,
         words="gradient where logits are +-10,000",
