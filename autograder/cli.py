@@ -173,7 +173,9 @@ def _time(text: str | None, course: Course) -> datetime:
 
 
 assignment_option = click.option(
-    "--assignment", required=True, help="Which assignment, for instance 01_transposed_convolution."
+    "--assignment",
+    required=True,
+    help="A chapter's name, folder or number, for instance 01_transposed_convolution.",
 )
 roster_option = click.option(
     "--roster",
@@ -288,9 +290,10 @@ def grade(
         from .commands import grade as run
 
         gc.enable()
+        course = Course.open(folder)
         run(
-            Course.open(folder),
-            assignment,
+            course,
+            course.chapter(assignment).folder,
             students=students or None,
             exercises=exercises or None,
             again=again,
@@ -317,7 +320,7 @@ def feedback(assignment: str, students: tuple[str, ...], folder: Path | None) ->
 
         course = Course.open(folder)
         with aloud():
-            pages = run(course, assignment, students or None)
+            pages = run(course, course.chapter(assignment).folder, students or None)
         click.echo(f"{len(pages)} pages under {shown(course, course.folder / 'feedback')}")
 
 
@@ -332,7 +335,7 @@ def report(assignment: str, folder: Path | None) -> None:
 
         course = Course.open(folder)
         with aloud():
-            page = run(course, assignment)
+            page = run(course, course.chapter(assignment).folder)
         click.echo(shown(course, page))
 
 
@@ -356,7 +359,8 @@ def similar(assignment: str, at_least: int, as_json: bool, folder: Path | None) 
     with plain_errors():
         from .commands import similar as run
 
-        run(Course.open(folder), assignment, at_least / 100, as_json=as_json)
+        course = Course.open(folder)
+        run(course, course.chapter(assignment).folder, at_least / 100, as_json=as_json)
 
 
 @main.command()

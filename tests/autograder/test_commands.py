@@ -124,6 +124,18 @@ def test_the_table_and_where_everything_lies(graded):
     assert "ada" not in done.output
 
 
+@pytest.mark.parametrize("command", ["grade", "feedback", "report", "similar", "export"])
+def test_an_assignment_may_be_called_as_its_chapter(graded, command):
+    folder = ["--course", str(graded.course.folder)]
+    for name in ("1", "01", "transposed_convolution"):
+        done = CliRunner().invoke(main, [command, *folder, "--assignment", name], catch_exceptions=False)
+        # That an essay is not read yet is worth knowing before an import.
+        assert done.exit_code == (command == "export"), done.output
+    wrong = CliRunner().invoke(main, [command, *folder, "--assignment", "nosuch"], catch_exceptions=False)
+    assert wrong.exit_code == 1
+    assert "no chapter is called 'nosuch'; course.toml knows: 00_orientation, 01_" in wrong.output
+
+
 def test_feedback_and_report_run_nobodys_code(graded):
     done = run(graded, "feedback")
     assert done.exit_code == 0
