@@ -414,35 +414,19 @@ def number_grid(
     for (row, column), value in np.ndenumerate(values):
         empty = np.isnan(value)
         colour = PAPER if empty else shade(float(normalise(value)))
-        axis.add_patch(
-            Rectangle(
-                (column - 0.5, row - 0.5),
-                1,
-                1,
-                facecolor=colour,
-                edgecolor=FAINT,
-                linewidth=1.0,
-                hatch="////" if empty else None,
-            )
-        )
+        hatch = "////" if empty else None
+        axis.add_patch(_cell(row, column, facecolor=colour, edgecolor=FAINT, linewidth=1.0, hatch=hatch))
         if not empty:
-            axis.text(
-                column,
-                row,
-                short_number(value, digits),
-                ha="center",
-                va="center",
-                fontsize=size,
-                color=ink_on(colour),
-            )
+            number, style = short_number(value, digits), dict(ha="center", va="center", fontsize=size)
+            axis.text(column, row, number, color=ink_on(colour), **style)
     for row, column in mark:
-        axis.add_patch(
-            Rectangle(
-                (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=mark_colour, linewidth=3, zorder=3
-            )
-        )
+        axis.add_patch(_cell(row, column, fill=False, edgecolor=mark_colour, linewidth=3, zorder=3))
     axis.set(xlim=(-0.55, columns - 0.45), ylim=(rows - 0.45, -0.55), aspect="equal")
     return bare(axis, title)
+
+
+def _cell(row: int, column: int, **style) -> Rectangle:
+    return Rectangle((column - 0.5, row - 0.5), 1, 1, **style)
 
 
 def ink_on(colour: Sequence[float]) -> str:

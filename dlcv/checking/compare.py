@@ -51,8 +51,9 @@ def compare(
                 WRONG_SHAPE,
                 f"you returned {values.in_words(got)}{path}; expected {values.in_words(expected)}",
             )
-        for place, (wanted, given) in enumerate(zip(expected, got, strict=True)):
-            found = compare(wanted, given, tolerance, numpy=numpy, path=f"{path or ' at'} [{place}]")
+        for place, (wanted, given) in enumerate(zip(expected, got, strict=True), start=1):
+            where = f"{path}, part {place}" if path else f" in part {place} of {len(expected)} of your answer"
+            found = compare(wanted, given, tolerance, numpy=numpy, path=where)
             if found:
                 return found
         return None

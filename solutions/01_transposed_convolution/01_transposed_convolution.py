@@ -711,7 +711,7 @@ for kernel_size in (2, 3, 4, 5, 6):
 # Take photographs, and throw away every other row and column. Let one 3 × 3 filter, which starts as noise, learn to paint the
 # photographs back. Nobody tells it about tents. **What do you expect it to become?**
 
-# %% role="experiment" name="learn-odd"
+# %% role="experiment" name="learn-odd" alt="The loss falls within 300 steps. Below, the 3 x 3 filter at steps 0 to 300: noise at first, at the end the bilinear filter, which stands beside it."
 if not device.while_grading():
     filters = experiment.learn_filter(kernel_size=3, steps=device.at_scale(3, 300, 300))
     display(experiment.filters_figure(filters))
@@ -723,7 +723,7 @@ if not device.while_grading():
 #
 # Now shrink in another way: replace 2 × 2 pixels by their mean. The filter gets 4 × 4 numbers. Will it become FCN's?
 
-# %% role="experiment" name="learn-even"
+# %% role="experiment" name="learn-even" alt="The loss falls. Below, the 4 x 4 filter turns from noise into a bell that is steeper than the bilinear filter beside it."
 if not device.while_grading():
     filters = experiment.learn_filter(kernel_size=4, steps=device.at_scale(3, 300, 300))
     display(experiment.filters_figure(filters))
@@ -740,7 +740,7 @@ if not device.while_grading():
 # before a plain convolution. Then each has to paint an even grey wall. The wall has no pattern, so **every pattern that you
 # see is the decoder's own**. The ripple says how strong it is, in grey levels of 255.
 
-# %% role="experiment" name="grey-wall"
+# %% role="experiment" name="grey-wall" alt="The loss falls. Below, the grey wall as each of three decoders paints it: both transposed convolutions leave a pattern, resizing none. A curve shows how the ripple grows and falls with the steps. At the bottom, a photograph enlarged by each."
 if not device.while_grading():
     trained = experiment.train_decoders(steps=device.at_scale(3, 400, 4000))
     display(experiment.decoders_figure(trained))

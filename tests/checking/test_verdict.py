@@ -280,3 +280,10 @@ def test_largest_error_is_named_with_its_place():
     got = torch.zeros(2, 3)
     got[1, 2] = 5
     assert "largest error 5 at [1, 2]: yours 5, expected 0" in compare(torch.zeros(2, 3), got, 1e-4).message
+
+
+def test_a_difference_in_one_of_several_results_says_in_which():
+    expected, got = (torch.zeros(2), torch.zeros(2, 2)), (torch.zeros(2), torch.eye(2))
+    message = compare(expected, got, 1e-4).message
+    assert message.startswith("largest error 1 at [0, 0] in part 2 of 2 of your answer: yours 1, expected 0")
+    assert compare([1, [2, 3]], [1, [2, 4]], 1e-4).message.endswith("in part 2 of 2 of your answer, part 2")

@@ -29,54 +29,82 @@ def placed(
 ) -> Plan:
     """Put the things on the ground one after the other, each at the first place tried that is free."""
     n, count = plan.kind.shape
+    tries = open_places(draws, options, street, camera, bounds, count)
+    is_twin = draws.chance("touching", count, probability=options.touching)
+    is_behind = draws.chance("occlusion", count, probability=options.occlusion)
+    quarter = draws.integer("side of twin", count, TRIES, low=0, high=4)
+    offset = draws.uniform("offset behind", count, TRIES, 2)
+    eye, gap = camera.position[:, None, :2], 0.04 * (1 - options.crowding)
+    free, footprint = torch.zeros_like(plan.exists), plan.footprint
+    for i in range(count):
+        option, last = tries[:, i], i - 1
+        twin = is_twin[:, i] & free[:, last] if i else torch.zeros_like(street)
+        if twin.any():
+            make_twins(plan, i, twin)
+            footprint = plan.footprint
+            beside = plan.place[:, last, None] + contact(plan, last, quarter[:, i])
+            option = torch.where(twin[:, None, None], beside, option)
+        behind = is_behind[:, i] & free[:, last] & ~twin
+        if i and behind.any():
+            before, own = footprint[:, last], footprint[:, i]
+            hidden = shadowed(plan.place[:, last, None], before, eye, own, offset[:, i])
+            option = torch.where(behind[:, None, None], hidden, option)
+        ok = on_dry_ground(option, footprint[:, i, None], street, bounds, water)
+        if i:
+            clear = apart(
+                option, plan.place[:, :i], footprint[:, i, None, None] + footprint[:, None, :i] + gap
+            )
+            clear[..., last] |= twin[:, None]  # it stands in contact by construction
+            ok &= (clear | ~free[:, None, :i]).all(-1)
+        free[:, i] = plan.exists[:, i] & ok.any(-1)
+        plan.place[:, i] = option[torch.arange(n), ok.int().argmax(-1)]
+    return replace(plan, exists=free)
+
+
+def open_places(
+    draws: Draws, options: SceneOptions, street: Tensor, camera: Camera, bounds: Tensor, count: int
+) -> Tensor:
+    """Return places that are in the picture `(N, count, TRIES, 2)`; crowding draws them to the first."""
     half_width, length, _ = bounds.unbind(-1)
-    near = torch.where(street, 4.5, 2.0)[:, None, None]
+    near = nearest(street)[:, None, None]
     end = torch.where(street, 0.6 * length, length - 0.2)[:, None, None]
     y = near + draws.uniform("y", count, TRIES) * (end - near)
     reach = torch.minimum(y * camera.width / (2 * camera.focal[:, None, None]), half_width[:, None, None])
     x = draws.uniform("x", count, TRIES, low=-0.95, high=0.95) * reach
     tries = torch.stack([x, y], dim=-1)
     centre = tries[:, :1, :1]
-    tries = centre + (tries - centre) * (1 - 0.6 * options.crowding)
+    return centre + (tries - centre) * (1 - 0.6 * options.crowding)
 
-    is_twin = draws.chance("touching", count, probability=options.touching)
-    is_behind = draws.chance("occlusion", count, probability=options.occlusion)
-    quarter = draws.integer("side of twin", count, TRIES, low=0, high=4)
-    offset = draws.uniform("offset behind", count, TRIES, 2)
-    gap = 0.04 * (1 - options.crowding)
-    free = torch.zeros_like(plan.exists)
-    eye = camera.position[:, None, :2]
-    footprint = plan.footprint
-    begin, stop = near[:, 0] * 0.75, torch.where(street, length * 0.8, length)[:, None]
-    for i in range(count):
-        option, last = tries[:, i], i - 1
-        twin = is_twin[:, i] & free[:, last] if i else torch.zeros_like(street)
-        if twin.any():
-            for part in (plan.kind, plan.yaw, plan.half, plan.taper, plan.thick):
-                part[:, i] = torch.where(twin.view(-1, *[1] * (part.ndim - 2)), part[:, last], part[:, i])
-            plan.lying[:, i] &= ~twin
-            plan.lying[:, last] &= ~twin
-            footprint = plan.footprint
-            beside = plan.place[:, last, None] + contact(plan, last, quarter[:, i])
-            option = torch.where(twin[:, None, None], beside, option)
-        behind = is_behind[:, i] & free[:, last] & ~twin
-        if i and behind.any():
-            hidden = shadowed(
-                plan.place[:, last, None], footprint[:, last], eye, footprint[:, i], offset[:, i]
-            )
-            option = torch.where(behind[:, None, None], hidden, option)
-        radius, (x, y) = footprint[:, i, None], option.unbind(-1)
-        ok = (x.abs() + radius < half_width[:, None]) & (y - radius > begin) & (y + radius < stop)
-        ok &= ~wet(water[:, None], x, y, radius)
-        if i:
-            dx, dy = (option[:, :, None] - plan.place[:, None, :i]).unbind(-1)
-            clear = torch.hypot(dx, dy) > radius[..., None] + footprint[:, None, :i] + gap
-            clear[..., last] |= twin[:, None]  # it stands in contact by construction
-            ok &= (clear | ~free[:, None, :i]).all(-1)
-        first = ok.int().argmax(-1)
-        free[:, i] = plan.exists[:, i] & ok.any(-1)
-        plan.place[:, i] = option[torch.arange(n), first]
-    return replace(plan, exists=free)
+
+def nearest(street: Tensor) -> Tensor:
+    """Return how far from the camera things begin to be placed, in metres `(N,)`."""
+    return torch.where(street, 4.5, 2.0)
+
+
+def make_twins(plan: Plan, number: int, twin: Tensor) -> None:
+    """Make thing `number` like the one before it where `twin` `(N,)` says so; both then stand upright."""
+    last = number - 1
+    for part in (plan.kind, plan.yaw, plan.half, plan.taper, plan.thick):
+        alike = torch.where(twin.view(-1, *[1] * (part.ndim - 2)), part[:, last], part[:, number])
+        part[:, number] = alike
+    plan.lying[:, number] &= ~twin
+    plan.lying[:, last] &= ~twin
+
+
+def on_dry_ground(place: Tensor, radius: Tensor, street: Tensor, bounds: Tensor, water: Tensor) -> Tensor:
+    """Return at which places `(N, TRIES, 2)` a thing of this radius `(N, 1)` stands within the scene, and dry."""
+    x, y = place.unbind(-1)
+    half_width, length, _ = bounds.unbind(-1)
+    begin = nearest(street)[:, None] * 0.75
+    stop = torch.where(street, length * 0.8, length)[:, None]
+    within = (x.abs() + radius < half_width[:, None]) & (y - radius > begin) & (y + radius < stop)
+    return within & ~wet(water[:, None], x, y, radius)
+
+
+def apart(place: Tensor, others: Tensor, distance: Tensor) -> Tensor:
+    """Return which places `(N, TRIES, 2)` are farther than `distance` from which others `(N, M, 2)`."""
+    dx, dy = (place[:, :, None] - others[:, None]).unbind(-1)
+    return torch.hypot(dx, dy) > distance
 
 
 def contact(plan: Plan, last: int, quarter: Tensor) -> Tensor:

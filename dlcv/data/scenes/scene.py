@@ -159,22 +159,13 @@ def gathered(
     count = layout.density.shape[1]
     thing = points.thing.view(n, -1)
     local_thing = torch.where(thing >= 0, thing % count, count)
-    pixels = torch.zeros(n, count + 1, dtype=torch.int64, device=thing.device)
-    pixels.scatter_add_(1, local_thing, torch.ones_like(local_thing))
-    present = pixels[:, :count] > 0
-    number = torch.where(present, present.cumsum(1), 0)
-    instance = torch.cat([number, torch.zeros_like(number[:, :1])], dim=1).gather(1, local_thing)
-
+    pixels, instance = numbered(local_thing, count)
+    present, share = pixels > 0, pixels / seen.whole.view(n, count).clamp(min=1)
+    label = labels_of_things(layout, n, count)
     normals = camera.rotation.mT @ points.normal.view(3, n, -1).transpose(0, 1)
     depth = torch.where(seen.depth < torch.inf, seen.depth, 0.0)
-    semantic = points.label.view(n, height, width)
-    instance = instance.view(n, height, width)
+    semantic, instance = points.label.view(n, height, width), instance.view(n, height, width)
     boxes = tight_boxes(local_thing.view(n, height, width), count)
-    share = pixels[:, :count] / seen.whole.view(n, count).clamp(min=1)
-    label = torch.zeros(n * count, dtype=torch.int64, device=thing.device)
-    standing = layout.solids.thing >= 0
-    label[layout.solids.thing[standing]] = layout.solids.label[standing]
-    label = label.view(n, count)
     return SceneBatch(
         image=image.float(),
         semantic=torch.where(border(semantic * 64 + instance, void), VOID, semantic) if void else semantic,
@@ -186,6 +177,25 @@ def gathered(
         boxes=[boxes[i, present[i]] for i in range(n)],
         visible=[share[i, present[i]].float() for i in range(n)],
     )
+
+
+def numbered(thing: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the pixels of each thing `(N, count)`, and the pixels' instance numbers, without gaps from 1.
+
+    `thing` `(N, P)` holds 0 to `count` - 1, and `count` where there is none.
+    """
+    pixels = torch.zeros(len(thing), count + 1, dtype=torch.int64, device=thing.device)
+    pixels = pixels.scatter_add_(1, thing, torch.ones_like(thing))[:, :count]
+    number = torch.where(pixels > 0, (pixels > 0).cumsum(1), 0)
+    return pixels, torch.cat([number, torch.zeros_like(number[:, :1])], dim=1).gather(1, thing)
+
+
+def labels_of_things(layout: Layout, n: int, count: int) -> Tensor:
+    """Return the class of each thing `(N, count)`, as its solids know it."""
+    label = torch.zeros(n * count, dtype=torch.int64, device=layout.solids.label.device)
+    standing = layout.solids.thing >= 0
+    label[layout.solids.thing[standing]] = layout.solids.label[standing]
+    return label.view(n, count)
 
 
 def tight_boxes(thing: Tensor, count: int) -> Tensor:

@@ -5,6 +5,8 @@ Hues are drawn alike for all classes, so that colour alone gives no class away.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -34,14 +36,35 @@ def surfaces(
     rows = count + 1 + WALLS
     is_thing = torch.arange(rows) < count
     is_ground = torch.arange(rows) == count
-
-    pick = draws.bits("pattern", rows)
-    walls = torch.where(
-        street[:, None], ON_HOUSES[pick % len(ON_HOUSES)], ON_ROOM_WALLS[pick % len(ON_ROOM_WALLS)]
+    pattern = patterns(draws, street, is_thing, is_ground)
+    first, second = colours(draws, pattern, is_thing)
+    listed = one_wallpaper(street, count)
+    materials = Materials(
+        first=listed(first).float(),
+        second=listed(second).float(),
+        pattern=listed(pattern),
+        frequency=listed(frequencies(draws, street, pattern, is_ground)).float(),
+        grain=listed(draws.uniform("grain", rows, low=0.1, high=0.5)).float(),
+        salt=listed(draws.bits("salt of material", rows)),
+        fixed=(~is_thing).repeat(n),
     )
-    floor = torch.where(street[:, None], ON_ROADS[pick % len(ON_ROADS)], ON_FLOORS[pick % len(ON_FLOORS)])
-    pattern = torch.where(is_thing, ON_THINGS[pick % len(ON_THINGS)], torch.where(is_ground, floor, walls))
+    own = torch.arange(count).expand(n, count)
+    hidden = draws.chance("camouflage", count, probability=options.camouflage)
+    index = torch.where(hidden, backdrop(plan, street, camera, bounds), own)
+    return materials, index + torch.arange(n)[:, None] * rows
 
+
+def patterns(draws: Draws, street: Tensor, is_thing: Tensor, is_ground: Tensor) -> Tensor:
+    """Return the pattern of each material of each scene `(N, rows)`."""
+    pick, street = draws.bits("pattern", len(is_thing)), street[:, None]
+    walls = torch.where(street, ON_HOUSES[pick % len(ON_HOUSES)], ON_ROOM_WALLS[pick % len(ON_ROOM_WALLS)])
+    floor = torch.where(street, ON_ROADS[pick % len(ON_ROADS)], ON_FLOORS[pick % len(ON_FLOORS)])
+    return torch.where(is_thing, ON_THINGS[pick % len(ON_THINGS)], torch.where(is_ground, floor, walls))
+
+
+def colours(draws: Draws, pattern: Tensor, is_thing: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two colours of each material, `(N, rows, 3)` each."""
+    rows = len(is_thing)
     hue = draws.uniform("hue", rows)
     saturation = draws.uniform("saturation", rows, low=0.15, high=0.95)
     value = draws.uniform("value", rows, low=0.25, high=0.98) * torch.where(is_thing, 1.0, 0.85)
@@ -54,16 +77,21 @@ def surfaces(
     close = (pattern == m.SPECKLE) & ~is_thing
     second = torch.where(close[..., None], first + (second - first) * 0.3, second)
     pane = torch.tensor([0.05, 0.07, 0.10], dtype=torch.float64)
-    second = torch.where((pattern == m.WINDOWS)[..., None], pane, second)
+    return first, torch.where((pattern == m.WINDOWS)[..., None], pane, second)
 
+
+def frequencies(draws: Draws, street: Tensor, pattern: Tensor, is_ground: Tensor) -> Tensor:
+    """Return how often each pattern repeats in a metre, `(N, rows)`; in streets all is coarser."""
     low = torch.tensor([0.0, 2.0, 2.5, 3.0, 1.2, 5.0, 5.0, 0.45])[pattern]
     high = torch.tensor([1.0, 6.0, 6.0, 9.0, 2.5, 9.0, 9.0, 0.70])[pattern]
-    frequency = low + draws.uniform("frequency", rows) * (high - low)
+    frequency = low + draws.uniform("frequency", len(is_ground)) * (high - low)
     frequency = frequency * torch.where(street[:, None] & (pattern != m.WINDOWS), 0.6, 1.0)
-    frequency = frequency * torch.where(is_ground & (pattern == m.CHECKER), 0.5, 1.0)
-    grain = draws.uniform("grain", rows, low=0.1, high=0.5)
+    return frequency * torch.where(is_ground & (pattern == m.CHECKER), 0.5, 1.0)
 
-    # A room has one wallpaper; houses differ.
+
+def one_wallpaper(street: Tensor, count: int) -> Callable[[Tensor], Tensor]:
+    """Return what lists the materials of all scenes: a room has one wallpaper on all walls, houses differ."""
+    n, rows = len(street), count + 1 + WALLS
     shared = torch.arange(rows).clamp(max=count + 1)
     which = torch.where(street[:, None], torch.arange(rows), shared)
 
@@ -71,19 +99,7 @@ def surfaces(
         index = which.view(n, rows, *[1] * (values.ndim - 2)).expand(values.shape)
         return values.gather(1, index).flatten(0, 1)
 
-    materials = Materials(
-        first=listed(first).float(),
-        second=listed(second).float(),
-        pattern=listed(pattern),
-        frequency=listed(frequency).float(),
-        grain=listed(grain).float(),
-        salt=listed(draws.bits("salt of material", rows)),
-        fixed=(~is_thing).repeat(n),
-    )
-    own = torch.arange(count).expand(n, count)
-    hidden = draws.chance("camouflage", count, probability=options.camouflage)
-    index = torch.where(hidden, backdrop(plan, street, camera, bounds), own)
-    return materials, index + torch.arange(n)[:, None] * rows
+    return listed
 
 
 def backdrop(plan: Plan, street: Tensor, camera: Camera, bounds: Tensor) -> Tensor:

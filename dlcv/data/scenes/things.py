@@ -100,14 +100,33 @@ def choose_things(draws: Draws, options: SceneOptions, street: Tensor) -> Plan:
     least, most = options.things
     count = max(most, 1)
     exists = torch.arange(count) < draws.integer("count", 1, low=least, high=most + 1)
-    allowed = torch.tensor([CLASSES.index(name) for name in options.classes])
-    kind = allowed[draws.integer("kind", count, low=0, high=len(allowed))]
     thin = draws.chance("thin", count, probability=options.thin)
-    kind = torch.where(
-        thin, torch.where(draws.chance("thin kind", count, probability=0.5), LAMP, TABLE), kind
+    kind = choose_kinds(draws, options, thin)
+    factor = torch.where(street, STREET_SIZE, 1.0)[:, None].double()
+    return Plan(
+        exists=exists,
+        kind=kind,
+        place=torch.zeros(*kind.shape, 2, dtype=torch.float64),
+        yaw=draws.uniform("yaw of thing", count, high=2 * math.pi),
+        half=choose_sizes(draws, kind) * factor[..., None],
+        taper=torch.where(kind == CONE, draws.uniform("taper", count, high=0.25), 1.0),
+        lying=(kind == CAN) & draws.chance("lying", count, probability=0.35),
+        thick=factor * torch.where(thin, 0.009, 0.028) * draws.uniform("thick", count, low=0.8, high=1.3),
     )
 
-    factor = torch.where(street, STREET_SIZE, 1.0)[:, None].double()
+
+def choose_kinds(draws: Draws, options: SceneOptions, thin: Tensor) -> Tensor:
+    """Return the class of each thing `(N, T)`: where `thin`, one with thin parts, else any that is allowed."""
+    count = thin.shape[1]
+    allowed = torch.tensor([CLASSES.index(name) for name in options.classes])
+    kind = allowed[draws.integer("kind", count, low=0, high=len(allowed))]
+    slender = torch.where(draws.chance("thin kind", count, probability=0.5), LAMP, TABLE)
+    return torch.where(thin, slender, kind)
+
+
+def choose_sizes(draws: Draws, kind: Tensor) -> Tensor:
+    """Return half the width, depth and height of each thing `(N, T, 3)`, in metres, as they are in rooms."""
+    count = kind.shape[1]
     table = torch.zeros(len(CLASSES), 4, dtype=torch.float64)
     for name, size in SIZES.items():
         table[name] = torch.tensor(size, dtype=torch.float64)
@@ -116,15 +135,7 @@ def choose_things(draws: Draws, options: SceneOptions, street: Tensor) -> Plan:
     height = low_height + draws.uniform("height", count) * (high_height - low_height)
     square = (kind == BOX) | (kind == TABLE)
     depth = torch.where(square, draws.uniform("depth", count, low=0.7, high=1.3) * width, width)
-    height = torch.where(kind == BALL, width, height)
-
-    lying = (kind == CAN) & draws.chance("lying", count, probability=0.35)
-    taper = torch.where(kind == CONE, draws.uniform("taper", count, high=0.25), 1.0)
-    thick = factor * torch.where(thin, 0.009, 0.028) * draws.uniform("thick", count, low=0.8, high=1.3)
-    yaw = draws.uniform("yaw of thing", count, high=2 * math.pi)
-    place = torch.zeros(*kind.shape, 2, dtype=torch.float64)
-    half = torch.stack([width, depth, height], dim=-1) * factor[..., None]
-    return Plan(exists, kind, place, yaw, half, taper, lying, thick)
+    return torch.stack([width, depth, torch.where(kind == BALL, width, height)], dim=-1)
 
 
 def spheres(plan: Plan) -> tuple[Tensor, Tensor]:
@@ -140,66 +151,99 @@ def spheres(plan: Plan) -> tuple[Tensor, Tensor]:
     return torch.cat([centre, radius[..., None]], dim=-1), density[plan.kind]
 
 
+@dataclass
+class Parts:
+    """The solids of all things before they stand anywhere: `PARTS` to a thing, of which some are used.
+
+    Attributes
+    ----------
+    kind, taper, used : Tensor of shape (N, T, PARTS)
+    offset, size : Tensor of shape (N, T, PARTS, 3)
+        From the thing's foot, along its own axes.
+    """
+
+    kind: Tensor
+    offset: Tensor
+    size: Tensor
+    taper: Tensor
+    used: Tensor
+
+
 def thing_solids(plan: Plan, material: Tensor, draws: Draws) -> Solids:
     """Return the solids of all things, thing by thing; `material` is `(N, T)`."""
+    parts = single_parts(plan)
+    build_lamps(parts, plan)
+    build_tables(parts, plan)
+    parts.used &= plan.exists[..., None]
+    return standing(parts, plan, material, draws)
+
+
+def single_parts(plan: Plan) -> Parts:
+    """Return one solid for each thing, as large as the thing; lamps and tables are built over it."""
     n, t = plan.kind.shape
-    kind = torch.full((n, t, PARTS), BALL_SOLID)
-    offset = torch.zeros(n, t, PARTS, 3, dtype=torch.float64)  # from the thing's foot, along its own axes
-    size = torch.ones(n, t, PARTS, 3, dtype=torch.float64)
-    taper = torch.ones(n, t, PARTS, dtype=torch.float64)
-    used = torch.zeros(n, t, PARTS, dtype=torch.bool)
-    half, thick = plan.half, plan.thick
-
-    # One solid: as large as the thing.
-    size[..., 0, :] = half
-    offset[..., 0, 2] = plan.middle
-    taper[..., 0] = plan.taper
-    kind[..., 0] = torch.where(
-        plan.kind == BALL, BALL_SOLID, torch.where(plan.kind == BOX, BOX_SOLID, FRUSTUM)
+    parts = Parts(
+        kind=torch.full((n, t, PARTS), BALL_SOLID),
+        offset=torch.zeros(n, t, PARTS, 3, dtype=torch.float64),
+        size=torch.ones(n, t, PARTS, 3, dtype=torch.float64),
+        taper=torch.ones(n, t, PARTS, dtype=torch.float64),
+        used=torch.zeros(n, t, PARTS, dtype=torch.bool),
     )
-    used[..., 0] = True
+    parts.size[..., 0, :] = plan.half
+    parts.offset[..., 0, 2] = plan.middle
+    parts.taper[..., 0] = plan.taper
+    angular = torch.where(plan.kind == BOX, BOX_SOLID, FRUSTUM)
+    parts.kind[..., 0] = torch.where(plan.kind == BALL, BALL_SOLID, angular)
+    parts.used[..., 0] = True
+    return parts
 
-    # Lamp: foot, pole, shade.
+
+def build_lamps(parts: Parts, plan: Plan) -> None:
+    """Give each lamp a foot, a pole and a shade."""
     lamp = plan.kind == LAMP
-    width, _, height = half[lamp].unbind(-1)
-    pole = thick[lamp]
-    foot, shade = height * 0.05, height * 0.22
-    kind[lamp] = FRUSTUM
-    used[lamp] = torch.tensor([True, True, True, False, False])
-    size[lamp, 0] = torch.stack([width * 0.7, width * 0.7, foot], dim=-1)
-    size[lamp, 1] = torch.stack([pole, pole, height - shade], dim=-1)
-    size[lamp, 2] = torch.stack([width, width, shade], dim=-1)
-    offset[lamp, :3, 2] = torch.stack([foot, height - shade, 2 * height - shade], dim=-1)
-    taper[lamp, 0] = 0.8
-    taper[lamp, 2] = 0.55
+    width, _, height = plan.half[lamp].unbind(-1)
+    pole, foot, shade = plan.thick[lamp], height * 0.05, height * 0.22
+    parts.kind[lamp] = FRUSTUM
+    parts.used[lamp] = torch.tensor([True, True, True, False, False])
+    parts.size[lamp, 0] = torch.stack([width * 0.7, width * 0.7, foot], dim=-1)
+    parts.size[lamp, 1] = torch.stack([pole, pole, height - shade], dim=-1)
+    parts.size[lamp, 2] = torch.stack([width, width, shade], dim=-1)
+    parts.offset[lamp, :3, 2] = torch.stack([foot, height - shade, 2 * height - shade], dim=-1)
+    parts.taper[lamp, 0] = 0.8
+    parts.taper[lamp, 2] = 0.55
 
-    # Table: top, four legs.
+
+def build_tables(parts: Parts, plan: Plan) -> None:
+    """Give each table a top and four legs."""
     table = plan.kind == TABLE
-    width, depth, height = half[table].unbind(-1)
-    leg = thick[table]
+    width, depth, height = plan.half[table].unbind(-1)
+    leg = plan.thick[table]
     top = leg * 0.9
-    kind[table, 0] = BOX_SOLID
-    kind[table, 1:] = FRUSTUM
-    used[table] = True
-    size[table, 0] = torch.stack([width, depth, top], dim=-1)
-    size[table, 1:] = torch.stack([leg, leg, height - top], dim=-1)[:, None]
-    offset[table, 0, 2] = 2 * height - top
+    parts.kind[table, 0] = BOX_SOLID
+    parts.kind[table, 1:] = FRUSTUM
+    parts.used[table] = True
+    parts.size[table, 0] = torch.stack([width, depth, top], dim=-1)
+    parts.size[table, 1:] = torch.stack([leg, leg, height - top], dim=-1)[:, None]
+    parts.offset[table, 0, 2] = 2 * height - top
     for number, (x, y) in enumerate([(-1, -1), (-1, 1), (1, -1), (1, 1)], start=1):
         legs = torch.stack([x * (width - 1.5 * leg), y * (depth - 1.5 * leg), height - top], dim=-1)
-        offset[table, number] = legs
+        parts.offset[table, number] = legs
 
+
+def standing(parts: Parts, plan: Plan, material: Tensor, draws: Draws) -> Solids:
+    """Turn the parts as their things are turned, put them where these stand, and list those that are used."""
+    n, t = plan.kind.shape
     upright = about_z(plan.yaw)
     rotation = torch.where(plan.lying[..., None, None], upright @ LYING, upright)
     foot_point = torch.cat([plan.place, torch.zeros_like(plan.place[..., :1])], dim=-1)
-    centre = foot_point[..., None, :] + (upright[..., None, :, :] * offset[..., None, :]).sum(-1)
-    used &= plan.exists[..., None]
+    centre = foot_point[..., None, :] + (upright[..., None, :, :] * parts.offset[..., None, :]).sum(-1)
     thing = torch.arange(n * t).view(n, t, 1).expand(n, t, PARTS)
+    used = parts.used
     return Solids(
-        kind=kind[used],
+        kind=parts.kind[used],
         centre=centre[used],
         rotation=rotation[..., None, :, :].expand(n, t, PARTS, 3, 3)[used],
-        size=size[used],
-        taper=taper[used],
+        size=parts.size[used],
+        taper=parts.taper[used],
         scene=(thing // t)[used],
         thing=thing[used],
         label=plan.kind[..., None].expand(n, t, PARTS)[used],
