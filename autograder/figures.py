@@ -57,7 +57,7 @@ def run_notebook(
             resources={"metadata": {"path": folder}},
         )
         try:
-            return client.execute(env={**os.environ, "PYTHONPATH": str(root)})
+            return client.execute(env={**os.environ, "PYTHONPATH": str(root), "DLCV_PROGRESS": ""})
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise CourseError(f"the notebook does not run to its end: {error}") from None
 

@@ -7,6 +7,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ["DLCV_PROGRESS"] = ""  # kernels that the tests start are no learner's
 
 import pytest
 import torch

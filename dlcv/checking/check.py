@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from dlcv.checking import report
+from dlcv.checking import progress, report
 from dlcv.checking.answer import Answer, lines_of
 from dlcv.checking.judge import Judge
+from dlcv.checking.progress import Progress, place
 from dlcv.checking.verdict import Verdict, engine_error
 
 
@@ -30,6 +32,7 @@ class Check:
     def __init__(self, exercises: Mapping):
         self._exercises = exercises
         self._judges: dict[tuple[str, str], Judge] = {}
+        self._tried: dict[str, list[tuple[float, float]]] = {}
 
     def __call__(self, name: str, answer: Any, *, hints: bool = False) -> Points:
         """Check an answer on the published cases, show what was found, and return its points.
@@ -50,10 +53,53 @@ class Check:
         """
         verdict = self.verdict(name, answer)
         show(verdict.text(), verdict.html)
+        if verdict.kind not in ("not attempted", "engine error"):
+            self._note(verdict)
         if hints:
             exercise = self._exercises[name]
             show(report.hints_text(exercise), lambda: report.hints_html(exercise))
         return Points(verdict.points)
+
+    def reveal(self, name: str) -> None:
+        """Show an exercise's reference with its explanation, once you have checked an answer of your own.
+
+        Parameters
+        ----------
+        name : str
+            The exercise's name.
+        """
+        exercise = self._exercises[name]
+        source = "" if exercise.stored else _source(exercise.reference)
+        if not source:
+            words = f"The reference of {name} is given out when the chapter is due."
+        elif name not in self._tried and not Progress.load(place()).of(exercise.chapter, name).tries:
+            words = f'Try it yourself first: write {name}, run check("{name}", {name}), then ask again.'
+        else:
+            show(source, lambda: report.source_html(exercise, source))
+            return
+        show(words, lambda: report.remark_html(words))
+
+    def progress(self) -> None:
+        """Show what you have reached so far, chapter by chapter, and what comes next in this one."""
+        kept = progress.rows(self._progress(), self._exercises)
+        show(report.progress_text(kept), lambda: report.progress_html(kept))
+
+    def _note(self, verdict: Verdict) -> None:
+        """Keep that there was a try, for `reveal` and `progress`; in a file where a learner sits in front of it."""
+        self._tried.setdefault(verdict.exercise, []).append((verdict.points, verdict.max_points))
+        if in_notebook() and "NBGRADER_EXECUTION" not in os.environ:
+            kept = Progress.load(place())
+            kept.note(self._exercises.chapter, verdict.exercise, verdict.points, verdict.max_points)
+            kept.save(place())
+
+    def _progress(self) -> Progress:
+        """What the file knows; where there is none, what this process knows."""
+        kept = Progress.load(place())
+        if not kept.chapters:
+            for name, tries in self._tried.items():
+                for points, most in tries:
+                    kept.note(self._exercises.chapter, name, points, most)
+        return kept
 
     def grade(self, name: str, answer: Any) -> Points:
         """Check an answer on the cases of the secret seed (environment variable ``DLCV_SEED``): nbgrader's path."""
@@ -78,6 +124,13 @@ class Check:
             exercise = self._exercises[name]
             self._judges[key] = Judge(exercise, seed) if seed else Judge(exercise)
         return self._judges[key]
+
+
+def _source(reference: Any) -> str:
+    try:
+        return inspect.getsource(reference)
+    except (OSError, TypeError):
+        return ""
 
 
 def _not_callable(exercise: Any, answer: Any) -> Verdict:

@@ -116,15 +116,58 @@ def hints_text(exercise) -> str:
     """Return an exercise's hints, mild to strong, as plain text."""
     if not exercise.hints:
         return "  (this exercise has no hints)"
-    return "\n".join(f"  hint {number}: {hint}" for number, hint in enumerate(exercise.hints, 1))
+    hints = [f"  hint {number}: {hint}" for number, hint in enumerate(exercise.hints, 1)]
+    return "\n".join([*hints, f"  {_how_to_reveal(exercise)}"])
 
 
 def hints_html(exercise) -> str:
     """Return an exercise's hints folded one inside the other: opening a stronger one is a decision."""
-    folded = ""
+    folded = f'<div style="margin-left:1em;opacity:.8">{_code_words(_how_to_reveal(exercise))}</div>'
     for number, hint in reversed(list(enumerate(exercise.hints, 1))):
         folded = (
             '<details style="margin:.2em 0 .2em 1em"><summary style="cursor:pointer">'
             f"hint {number} of {len(exercise.hints)}</summary><div>{_code_words(hint)}</div>{folded}</details>"
         )
-    return folded or "<div>This exercise has no hints.</div>"
+    return folded if exercise.hints else "<div>This exercise has no hints.</div>"
+
+
+def _how_to_reveal(exercise) -> str:
+    return f'after a try of your own, `check.reveal("{exercise.name}")` shows the reference'
+
+
+def source_html(exercise, source: str) -> str:
+    """Return a reference's source, which says at its top what it does, in colours."""
+    from IPython.display import Code
+
+    name = _html.escape(exercise.title or exercise.name)
+    return f'<div style="font-weight:600">{name}: the reference</div>{Code(source, language="python")._repr_html_()}'
+
+
+def remark_html(words: str) -> str:
+    return f'<div role="status" style="max-width:60em">{_code_words(words)}</div>'
+
+
+def progress_text(chapters: list[tuple[str, float, float, str]]) -> str:
+    """Return a line a chapter: points reached, points in all, what comes next."""
+    width = max(len(name) for name, *_ in chapters)
+    return "\n".join(
+        f"{name:<{width}}  {_number(round(best, 2))} of {_number(points)} points  {remark}"
+        for name, best, points, remark in chapters
+    )
+
+
+def progress_html(chapters: list[tuple[str, float, float, str]]) -> str:
+    """Return a table with a bar a chapter."""
+    return f'<div class="dlcv-progress">{"".join(_bar(*row) for row in chapters)}</div>'
+
+
+def _bar(name: str, best: float, points: float, remark: str) -> str:
+    share = best / points if points else 0.0
+    return (
+        '<div style="display:flex;flex-wrap:wrap;gap:.3em 1em;align-items:center;max-width:60em;margin:.2em 0">'
+        f'<code style="min-width:16em">{_html.escape(name)}</code>'
+        f'<span role="img" aria-label="{share:.0%}" style="width:10em;height:.7em;border:1px solid {_INK["right"]};'
+        f'background:linear-gradient(to right,{_INK["right"]} {share:.0%},transparent {share:.0%})"></span>'
+        f"<span>{_number(round(best, 2))} of {_number(points)} points</span>"
+        f'<span style="opacity:.8">{_html.escape(remark)}</span></div>'
+    )

@@ -206,11 +206,14 @@ check.grade("warm_up", warm_up)
 # %% [markdown]
 # ### How checks, hints and points work
 #
-# - Under each exercise stands a **check**. Run it as often as you like; it costs nothing and keeps no record.
+# - Under each exercise stands a **check**. Run it as often as you like; it costs nothing. What you reached is kept in a
+#   file of yours, `.dlcv/progress.json` in your home folder, and goes nowhere else.
 # - It tells apart: *not attempted*, *crashed* (with your own line), *wrong shape*, *wrong values* (where, and by how
 #   much), a *known mistake* with one sentence about it, and a *forbidden call*. Some exercises ask you to build what
 #   torch already has; there the ready-made function does not count.
 # - **Hints** are folded under the check, mild ones first. `check("warm_up", warm_up, hints=True)` shows them, too.
+# - **Stuck for good?** After a try of your own, `check.reveal("warm_up")` shows the reference. `check.progress()` says
+#   what you have reached, and what comes next.
 # - **Points** are the share of the cases that pass. When your notebook is graded, the cases are new ones of the
 #   same kind, so an answer that only knows the numbers shown here earns nothing.
 # - No exercise needs your answer to an earlier one. Later cells use the course's own version.
