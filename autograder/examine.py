@@ -30,6 +30,8 @@ __all__ = ["CellError", "Examination", "SandboxFailed", "examine", "without_a_ru
 # A busy machine delays both sides; an answer in time is never lost by so little.
 GRACE = 2.0
 WARM_UP = 120.0
+# No answer has so many bytes, whatever a learner's process says.
+NO_SIZE = 2**60
 
 
 class SandboxFailed(RuntimeError):
@@ -290,8 +292,10 @@ class _Sitting:
             raise self._gone(name) from None
         except Malformed:
             raise LearnerGone("bad message") from None
-        if isinstance(message, dict) and isinstance(message.get("oversize"), int):
-            raise LearnerGone("memory", f"an answer of {message['oversize'] / 2**20:.0f} MB")
+        size = message.get("oversize") if isinstance(message, dict) else None
+        if isinstance(size, int) and 0 < size < NO_SIZE:
+            most = in_words(self.limits.of(name).message)
+            raise LearnerGone(f"your code returned {in_words(size)}; it may be {most}")
         if not isinstance(message, bytes):
             raise LearnerGone("bad message")
         try:

@@ -1,6 +1,7 @@
 """What course.toml says about limits, what is wrong with what it says, and that an exercise gets its own."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -105,33 +106,54 @@ def test_limits_travel_as_plain_data():
     assert Limits.from_dict(json.loads(json.dumps(asdict(limits)))) == limits
 
 
-TAKES = "def {name}(*_, **__):\n    return torch.ones({mb} * 2**18).sum()\n"
+MB = 2**20
+# What an answer does, and what is said of it where its exercise allows little; where it allows more, it is all right.
+DOES = {
+    "memory": ("return torch.zeros(150 * 2**18)[:0]", "can't allocate memory"),
+    "cpu": ("import time\n    while time.process_time() < 3: pass", "processor time|killed|ended"),
+    "file": ("open('large', 'wb').write(bytes(3 * 2**20))", "File too large"),
+    "processes": (
+        "import os, time\n    for _ in range(20):\n        if not os.fork(): time.sleep(1), os._exit(0)\n"
+        "    for _ in range(20): os.wait()",
+        "temporarily unavailable|started more than 12 processes",
+    ),
+    "message": ("return torch.zeros(2**18)", "returned 1 MB; it may be 64 KB"),
+}
 
 
-def test_an_exercise_gets_what_is_its_own(small_class):
-    """One exercise may hold half a gigabyte, the other less than the rest of the notebook; both think too long."""
-    sleep = "def {name}(*_, **__):\n    import time\n    time.sleep(600)\n"
-    own = {
-        "conv_transpose1d": Limits(memory=900 * 2**20, case=0.7),
-        "output_size": Limits(memory=64 * 2**20, case=1.2),
-    }
-    limits = Limits(cell=4.0, memory=300 * 2**20, exercises=own)
-    plan = Plan.of(small_class.course, small_class.release, limits)
-    judges = {name: Judge(exercise, seed="a secret") for name, exercise in plan.exercises.items()}
+@pytest.fixture(scope="module")
+def verdicts(small_class):
+    """Two exercises with the same answer; what output_size may use is little, and conv_transpose1d more of each."""
+    little = Limits(memory=64 * MB, case=20.0, cpu=1, file=MB, processes=12, message=64 * 1024)
+    much = Limits(memory=900 * MB, case=25.0, cpu=30, processes=60)
+    limits = Limits(
+        cell=4.0, memory=300 * MB, cpu=60, exercises={"conv_transpose1d": much, "output_size": little}
+    )
 
-    def verdicts(program: str, **more: int) -> dict:
-        sources = {name: program.format(name=name, **more) for name in own}
-        restored = restore(
-            read_cells(json.dumps(small_class.answered(**sources)).encode()), small_class.release
-        )
-        return examine(restored, judges, sandbox).verdicts
+    def run(body: str, **seconds: float) -> dict:
+        own = {
+            name: replace(each, case=seconds.get(name, each.case)) for name, each in limits.exercises.items()
+        }
+        plan = Plan.of(small_class.course, small_class.release, replace(limits, exercises=own))
+        judges = {name: Judge(exercise, seed="a secret") for name, exercise in plan.exercises.items()}
+        sources = {name: f"def {name}(*_, **__):\n    {body}\n" for name in own}
+        notebook = json.dumps(small_class.answered(**sources)).encode()
+        return examine(restore(read_cells(notebook), small_class.release), judges, sandbox).verdicts
 
     with Sandbox([], limits) as sandbox:
         sandbox.wait_until_warm()
-        slow = verdicts(sleep)
-        large, small = verdicts(TAKES, mb=500), verdicts(TAKES, mb=150)
-    assert slow["conv_transpose1d"].message == "no answer after 0.7 seconds"
-    assert slow["output_size"].message == "no answer after 1.2 seconds"
-    assert "memory" not in large["conv_transpose1d"].message
-    assert "memory" in large["output_size"].message
-    assert "memory" in small["output_size"].message
+        yield run
+
+
+@pytest.mark.parametrize("limit", DOES)
+def test_an_exercise_gets_what_is_its_own(verdicts, limit):
+    body, words = DOES[limit]
+    found = verdicts(body)
+    assert re.search(words, found["output_size"].message), found["output_size"].message
+    assert found["conv_transpose1d"].kind == "wrong shape", found["conv_transpose1d"].message
+
+
+def test_an_exercise_has_its_own_time_for_a_case(verdicts):
+    found = verdicts("import time; time.sleep(600)", conv_transpose1d=0.7, output_size=1.2)
+    assert found["conv_transpose1d"].message == "no answer after 0.7 seconds"
+    assert found["output_size"].message == "no answer after 1.2 seconds"

@@ -156,6 +156,12 @@ ATTACKS = [
         paint=("crashed",),
     ),
     _replies(
+        "size-beyond-numbers",
+        "A size that is no float ends the grader's arithmetic: the error is booked as the grader's own.",
+        "say(b'{\"oversize\": ' + b'9' * 4000 + b', \"seconds\": 0}', b'J')",
+        paint=("crashed",),
+    ),
+    _replies(
         "long-error",
         "An exception whose message has a hundred megabytes is stored with the marks.",
         "raise ValueError('x' * 10**8)",
