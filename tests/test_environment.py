@@ -195,7 +195,7 @@ CHAPTERS = [
     row["name"] for row in tomllib.loads((ROOT / "course.toml").read_text(encoding="utf-8"))["chapters"]
 ]
 # What a chapter has beside its mathematics; all its other files are reference.
-AROUND = ("exercises", "experiment", "figures", "widget")
+AROUND = ("exercises", "experiment", "figures", "probes", "widget")
 
 
 def foreign(path, chapter, free):
