@@ -124,6 +124,50 @@ def five_losses(seed: int) -> Numbers:
     return found
 
 
+def fully_convolutional(backbone: str, *variants: str) -> Callable[[int], Numbers]:
+    def run(seed: int) -> Numbers:
+        from dlcv.fcn import experiment
+
+        return scores(experiment.compare(variants, backbone, [seed], kept_runs(), show=False))
+
+    return run
+
+
+def scores(found: dict) -> Numbers:
+    """Mean IoU and boundary IoU of the first seed of each row of a comparison."""
+    return {
+        f"{name}, {what}": value
+        for name, ((_, score), *_) in found.items()
+        for what, value in (("mean IoU", score.mean_iou), ("boundary IoU", score.boundary_iou))
+    }
+
+
+def networks(seed: int) -> Numbers:
+    from dlcv.unet import experiment
+
+    return scores(experiment.compare(seeds=[seed], keep=kept_runs(), show=False))
+
+
+def touching_nuclei(seed: int) -> Numbers:
+    from dlcv.unet import experiment
+
+    found = {}
+    for name in ("plain", "weighted"):
+        network = experiment.train_on_nuclei(name == "weighted", seed=seed, keep=kept_runs(), show=False)
+        precision, together = experiment.score_nuclei(network)
+        found |= {f"{name}, AP50": precision, f"{name}, merged": together}
+    return found
+
+
+def colours(seed: int) -> Numbers:
+    """The classifier that sees one pixel's colour; nothing in it is random."""
+    from dlcv.trials import colour_classifier, score, training_scenes, unseen_scenes
+
+    images, labels = unseen_scenes()
+    found = score(colour_classifier(*training_scenes())(images), labels)
+    return {"mean IoU": found.mean_iou, "boundary IoU": found.boundary_iou}
+
+
 EXPERIMENTS: dict[str, dict[str, Experiment]] = {
     "transposed_convolution": {
         "learn-odd, learn-even": Experiment(
@@ -183,6 +227,29 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
                 ),
             },
         )
+    },
+    "fcn": {
+        "colours": Experiment(colours),
+        "variants": Experiment(
+            fully_convolutional("from scratch", "32s", "16s", "8s"),
+            {
+                "each skip sharpens the outlines": lambda n: (
+                    n["FCN-32s, boundary IoU"] < n["FCN-16s, boundary IoU"] < n["FCN-8s, boundary IoU"]
+                ),
+            },
+        ),
+        "pretrained": Experiment(fully_convolutional("pretrained", "8s")),
+    },
+    "unet": {
+        "networks": Experiment(
+            networks,
+            {
+                "The U-Net draws the best outlines": lambda n: (
+                    n["U-Net, boundary IoU"] > max(n["SegNet, boundary IoU"], n["FCN-32s, boundary IoU"])
+                )
+            },
+        ),
+        "nuclei": Experiment(touching_nuclei),
     },
 }
 

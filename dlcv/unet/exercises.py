@@ -192,7 +192,7 @@ network = exercises.module(
         "With `depth` 2 and `base_channels` 8 the maps on the way down have 8, 16 and 32 channels. There are "
         "`depth + 1` double convolutions and `depth` steps up.",
         "On the way down keep each map *before* it is pooled: that is its skip. The last one is no skip.",
-        "On the way up take the skips from the last to the first: `unet.UpStep(channels, padding)` for 16, then 8.",
+        "On the way up take the skips from the last to the first: `unet.UpStep(16, padding)`, then 8.",
     ),
 )
 
@@ -287,7 +287,8 @@ count = exercises.function(
     difficulty=2,
     minutes=12,
     hints=(
-        "A layer from `a` to `b` channels with filters of `k` x `k` has `a * b * k * k` weights and `b` biases.",
+        "A layer has `before * after * side * side` weights and `after` biases: channels in, channels out, filters of "
+        "`side` x `side`.",
         "Down: `depth + 1` pairs of 3x3 layers. Up: `depth` times a 2x2 layer that halves the channels, a 3x3 layer "
         "that halves those of the stack, and a 3x3 layer. At the end one 1x1 layer.",
     ),
@@ -467,10 +468,10 @@ weights = exercises.function(
     minutes=18,
     numpy=True,
     hints=(
-        "For one cell: the distance from every pixel to its nearest pixel of the cell. With `cells.nonzero()` and a "
+        "For one cell: the distance from every pixel to its nearest pixel of the cell. With `nonzero` and a "
         "broadcast you get all distances at once; take the smallest.",
-        "Stack the distances to all cells: `(cells, H, W)`. `d1` and `d2` are the two smallest along the first axis: "
-        "sort it.",
+        "Stack the distances to all cells, cells first. The two that you want are the smallest along the first axis: "
+        "`sort` it.",
         "Only background pixels get the second term. With fewer than two cells nobody does.",
     ),
 )
@@ -567,7 +568,7 @@ moving = exercises.function(
     minutes=15,
     forbidden=(INTERPOLATION,),
     hints=(
-        "Pixel `(i, j)` of the result comes from row `i + flow[0, i, j]` and column `j + flow[1, i, j]`.",
+        "A pixel of the result comes from its own row plus `flow[0]` there, and its own column plus `flow[1]`.",
         "Clamp these positions into the image first. Then read the image between its four pixels, as in chapter 04.",
         "For the labels round the position: `floor` of the position plus a half. No mixing.",
     ),
