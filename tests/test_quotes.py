@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -19,6 +20,12 @@ def span(chapter, cell, name, digits):
     values = KEPT[chapter][cell]["numbers"][name]
     low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
+
+
+def spread(chapter, cell, name, digits=3):
+    """Mean and standard deviation of the seeds, as they stand in a table: "0.401 ± 0.002"."""
+    values = KEPT[chapter][cell]["numbers"][name]
+    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
 
 
 @pytest.mark.parametrize("chapter", KEPT)
@@ -62,6 +69,7 @@ def test_chapter_04():
     assert f"a mask IoU of {pool} with RoI Pool and {align} with RoI Align" in text("04_roi_align")
 
 
+<<<<<<< HEAD
 def test_chapter_13():
     said = text("13_losses")
     for name in ("cross-entropy", "balanced cross-entropy", "focal, γ = 2", "Dice", "cross-entropy + Dice"):
@@ -78,3 +86,12 @@ def test_chapter_13():
     assert "Both losses with Dice find more than the three without" in said
     assert "Cross-entropy means most nearly what it says" in said
     assert "Balanced weights and focal loss promise more than twice what is there" in said
+=======
+def test_chapter_06():
+    said = text("06_fcn")
+    colour = (span("fcn", "colours", name, 3) for name in ("mean IoU", "boundary IoU"))
+    assert f"| colour alone | {' | '.join(colour)} |" in said
+    for name in ("FCN-32s", "FCN-16s", "FCN-8s"):
+        row = (spread("fcn", "variants", f"{name}, {what}") for what in ("mean IoU", "boundary IoU"))
+        assert f"| {name} | {' | '.join(row)} |" in said
+>>>>>>> 6308f6e (Chapter 06: the notebook, from windows to one pass and from coarse scores to skips)

@@ -29,8 +29,9 @@ pointwise = exercises.function(
     minutes=8,
     forbidden=(CONVOLUTION,),
     hints=(
-        "`weight @ x` wants the channels of `x` in the last but one place. Where are they in `features`?",
-        "`features.flatten(2)` is `(N, C, H * W)`. A matrix `(K, C)` times that is `(N, K, H * W)`.",
+        "A product `weight @ ...` sums over the last but one axis of what stands on its right. Which axis of "
+        "`features` has the channels?",
+        "`features.flatten(2)` has the shape (N, C, H x W). A matrix (K, C) times that has the shape (N, K, H x W).",
         "Give the pixels their rows back with `unflatten`, and the bias two empty axes: `bias[:, None, None]`.",
     ),
 )
@@ -101,10 +102,10 @@ to_conv = exercises.function(
     minutes=12,
     hints=(
         "One unit of the layer looks at every number of the map. How large is a filter that does the same?",
-        "Row `k` of `linear.weight` is filter `k`, flattened: channels first, then rows, then columns. "
+        "Row number k of `linear.weight` is filter number k, flattened: channels first, then rows, then columns. "
         "`reshape` puts it back.",
-        "`conv.weight.data = linear.weight.data.reshape(out, in_channels, height, width)`; the bias is copied as it "
-        "is, if there is one.",
+        "`conv.weight.data = linear.weight.data.reshape(units, in_channels, *kernel_size)`; the bias is copied "
+        "as it is, if there is one.",
     ),
 )
 
@@ -341,10 +342,10 @@ upsampling = exercises.function(
     forbidden=(INTERPOLATION,),
     allowed=("dlcv.transposed_convolution.bilinear_kernel",),
     hints=(
-        "Chapter 01: a factor `f` wants a filter of `2f - f % 2` taps. `bilinear_kernel` gives it.",
-        "`nn.ConvTranspose2d` has weights `(channels in, channels out, k, k)`. Which of these filters are bilinear, "
-        "and what are the others?",
-        "The output is `(n - 1) f + k - 2 * padding` long and should be `n f`: solve for `padding`.",
+        "Chapter 01: the filter has `2 * factor - factor % 2` taps. `bilinear_kernel` gives it.",
+        "`nn.ConvTranspose2d` has a weight for each channel in, channel out, row and column. Which of these "
+        "filters are bilinear, and what are the others?",
+        "From n pixels come (n - 1) x stride + taps - 2 x padding, and n x `factor` is wanted: solve for `padding`.",
     ),
 )
 
@@ -426,7 +427,7 @@ fusing = exercises.function(
     minutes=15,
     allowed=("pointwise_linear", "bilinear_upsampling", "crop_like"),
     hints=(
-        "Three steps: `fcn.bilinear_upsampling(channels, 2)` doubles the deep scores, `fcn.crop_like` cuts them, "
+        "Three steps: `fcn.bilinear_upsampling(deep.shape[1], 2)` doubles the deep scores, `fcn.crop_like` cuts them, "
         "`fcn.pointwise_linear` scores the skip.",
         "`deep` has one channel a class already; `skip` has features. Only `skip` needs `weight` and `bias`.",
         "An odd size: 5 pixels became 3 on the way down, and 6 on the way up. Crop before you add.",

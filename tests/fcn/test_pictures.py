@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from dlcv import trials
 from dlcv.fcn import experiment, figures, widget
-from dlcv.trials import score, unseen_scenes
+from dlcv.trials import score, segment_loss, unseen_scenes
 
 
 @pytest.mark.parametrize("name", figures.__all__)
@@ -41,3 +42,36 @@ def test_the_experiment_trains_and_draws(monkeypatch):
     assert experiment.photograph_figure(network, side=64)._repr_png_().startswith(b"\x89PNG")
     _, labels = unseen_scenes()
     assert torch.isfinite(torch.tensor(score(labels, labels).mean_iou))
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(monkeypatch, tmp_path):
+    monkeypatch.setenv("DLCV_SCALE", "smoke")
+    monkeypatch.setattr(trials, "scale", lambda: "small")  # at the scale "smoke" nothing is kept
+    taken = []
+
+    def loss(model, images, labels):
+        taken.append(images)
+        if len(taken) == 3:
+            raise KeyboardInterrupt
+        return segment_loss(model, images, labels)
+
+    def run(folder):
+        with torch.random.fork_rng():
+            found = experiment.compare(
+                ("8s",), "from scratch", keep=tmp_path / folder, show=False, steps=4, loss=loss, batch_size=2
+            )
+        return found["FCN-8s"][0][0].score.weight.detach()
+
+    with pytest.raises(KeyboardInterrupt, match="after 2 of 4 steps; run the cell again to go on"):
+        run("runs")
+    resumed = run("runs")
+    assert len(taken) == 3 + 2
+    torch.testing.assert_close(resumed, run("others"), rtol=0, atol=0)
+    run("runs")
+    assert len(taken) == 3 + 2 + 4  # a finished run is not run again
+
+
+def test_on_a_cpu_the_full_scale_is_a_plan(monkeypatch, capsys):
+    monkeypatch.setattr("dlcv.full_scale.pick_device", lambda: torch.device("cpu"))
+    assert experiment.full_scale() == {}
+    assert "On a GPU this cell trains FCN-32s, FCN-16s, FCN-8s" in capsys.readouterr().out
