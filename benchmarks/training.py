@@ -124,13 +124,23 @@ def five_losses(seed: int) -> Numbers:
     return found
 
 
-def fully_convolutional(backbone: str, *variants: str) -> Callable[[int], Numbers]:
-    def run(seed: int) -> Numbers:
-        from dlcv.fcn import experiment
+def variants(seed: int) -> Numbers:
+    from dlcv.fcn import experiment
 
-        return scores(experiment.compare(variants, backbone, [seed], kept_runs(), show=False))
+    return scores(experiment.compare(["32s", "16s", "8s"], "from scratch", [seed], kept_runs(), show=False))
 
-    return run
+
+def longer(seed: int) -> Numbers:
+    from dlcv.fcn import experiment
+
+    keep = kept_runs() and f"{kept_runs()}/longer"
+    return scores(experiment.compare(["8s"], "from scratch", [seed], keep, steps=1500, show=False))
+
+
+def pretrained(seed: int) -> Numbers:
+    from dlcv.fcn import experiment
+
+    return scores(experiment.compare(["8s"], "pretrained", [seed], kept_runs(), show=False))
 
 
 def scores(found: dict) -> Numbers:
@@ -231,14 +241,15 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
     "fcn": {
         "colours": Experiment(colours),
         "variants": Experiment(
-            fully_convolutional("from scratch", "32s", "16s", "8s"),
+            variants,
             {
                 "each skip sharpens the outlines": lambda n: (
                     n["FCN-32s, boundary IoU"] < n["FCN-16s, boundary IoU"] < n["FCN-8s, boundary IoU"]
                 ),
             },
         ),
-        "pretrained": Experiment(fully_convolutional("pretrained", "8s")),
+        "longer": Experiment(longer),
+        "pretrained": Experiment(pretrained),
     },
     "unet": {
         "networks": Experiment(

