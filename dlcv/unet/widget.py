@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import torch
-from IPython.display import display
-from ipywidgets import Checkbox, HBox, IntSlider
+from ipywidgets import Checkbox, IntSlider
 from torch import Tensor
 
 from dlcv.data.scenes import VOID
+from dlcv.interactive import explore
 from dlcv.plotting import Picture, new_figure, overlay, show
 from dlcv.trials import Score, predict, score, unseen_scenes
 from dlcv.unet.reference import UNet
@@ -74,11 +74,5 @@ def skips_widget(network: torch.nn.Module) -> None:
     """A box to tick for each skip and a slider for the scene; the picture below follows."""
     boxes = [Checkbox(True, description=f"skip at stride {2**level}") for level in range(len(network.up))]
     number = IntSlider(0, 0, SCENES - 1, description="scene", continuous_update=False)
-    display(HBox([*boxes, number]))
-    handle = display(make(network, number.value, [box.value for box in boxes]), display_id=True)
-
-    def redraw(change: object) -> None:
-        handle.update(make(network, number.value, [box.value for box in boxes]))
-
-    for control in (*boxes, number):
-        control.observe(redraw, "value")
+    controls = (*boxes, number)
+    explore(controls, lambda: make(network, number.value, [box.value for box in boxes]))

@@ -503,7 +503,8 @@ if not device.while_grading():
     display(experiment.maps_figure(longer))
 
 # %% [markdown]
-# {LONGER}
+# One run gave a mean IoU of 0.482 and a boundary IoU of 0.182, in 68 seconds of one core. Colour alone stood at 0.230:
+# a distance of more than 0.25. Now the outlines beat those of the colour table, too.
 #
 # ## Experiment: a backbone that has seen photographs
 #
@@ -517,7 +518,7 @@ if not device.while_grading():
 
 # %% [markdown]
 # One run on a CPU gave a mean IoU of 0.426 and a boundary IoU of 0.139: better in the first than the small backbone after
-# as many steps with twice the images, not better at outlines. What names photographs does not need to know where things
+# as many steps with twice the images, but not at outlines. What names photographs does not need to know where things
 # end.
 #
 # The network has learned to label rendered scenes. What does it say about photographs?
