@@ -69,7 +69,15 @@ def test_chapter_04():
     assert f"a mask IoU of {pool} with RoI Pool and {align} with RoI Align" in text("04_roi_align")
 
 
-<<<<<<< HEAD
+def test_chapter_06():
+    said = text("06_fcn")
+    colour = (span("fcn", "colours", name, 3) for name in ("mean IoU", "boundary IoU"))
+    assert f"| colour alone | {' | '.join(colour)} |" in said
+    for name in ("FCN-32s", "FCN-16s", "FCN-8s"):
+        row = (spread("fcn", "variants", f"{name}, {what}") for what in ("mean IoU", "boundary IoU"))
+        assert f"| {name} | {' | '.join(row)} |" in said
+
+
 def test_chapter_13():
     said = text("13_losses")
     for name in ("cross-entropy", "balanced cross-entropy", "focal, γ = 2", "Dice", "cross-entropy + Dice"):
@@ -86,12 +94,3 @@ def test_chapter_13():
     assert "Both losses with Dice find more than the three without" in said
     assert "Cross-entropy means most nearly what it says" in said
     assert "Balanced weights and focal loss promise more than twice what is there" in said
-=======
-def test_chapter_06():
-    said = text("06_fcn")
-    colour = (span("fcn", "colours", name, 3) for name in ("mean IoU", "boundary IoU"))
-    assert f"| colour alone | {' | '.join(colour)} |" in said
-    for name in ("FCN-32s", "FCN-16s", "FCN-8s"):
-        row = (spread("fcn", "variants", f"{name}, {what}") for what in ("mean IoU", "boundary IoU"))
-        assert f"| {name} | {' | '.join(row)} |" in said
->>>>>>> 6308f6e (Chapter 06: the notebook, from windows to one pass and from coarse scores to skips)
