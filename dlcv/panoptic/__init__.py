@@ -1,0 +1,38 @@
+"""Chapter 12: panoptic segmentation, one label and one segment for every pixel."""
+
+from dlcv.panoptic.fusion import FeaturePyramid, fuse_efficientps, fuse_panoptic, panoptic_loss
+from dlcv.panoptic.reference import (
+    VOID,
+    Matching,
+    PanopticQuality,
+    Quality,
+    class_quality,
+    decode_panoptic,
+    encode_panoptic,
+    match_segments,
+    mean_quality,
+    panoptic_quality,
+    segment_overlaps,
+    to_segments,
+    validate_panoptic,
+)
+
+__all__ = [
+    "VOID",
+    "FeaturePyramid",
+    "Matching",
+    "PanopticQuality",
+    "Quality",
+    "class_quality",
+    "decode_panoptic",
+    "encode_panoptic",
+    "fuse_efficientps",
+    "fuse_panoptic",
+    "match_segments",
+    "mean_quality",
+    "panoptic_loss",
+    "panoptic_quality",
+    "segment_overlaps",
+    "to_segments",
+    "validate_panoptic",
+]
