@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 import scipy.signal
+import scipy.special
 import skimage.metrics
 import skimage.transform
 import torch
@@ -431,6 +432,73 @@ def band_by_pooling(mask: torch.Tensor, distance: int) -> torch.Tensor:
 
 def masks_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (a & b).sum() / (a | b).sum()
+
+
+@chapter
+def losses() -> Iterator[Row]:
+    from dlcv import losses as m
+
+    for classes, shape in ((2, (16, 64, 64)), (21, (4, 128, 128))):
+        logits = torch.randn(shape[0], classes, *shape[1:])
+        target = torch.randint(0, classes, shape)
+        pixels = f"{classes} classes, {' x '.join(map(str, shape))} pixels"
+        yield Row(
+            f"cross_entropy: {pixels}",
+            lambda z=logits, t=target: m.cross_entropy(z, t),
+            lambda z=logits, t=target: F.cross_entropy(z, t, ignore_index=255),
+            lambda z=logits, t=target: scipy_cross_entropy(z.numpy(), t.numpy()),
+            "scipy.special.log_softmax",
+        )
+        yield Row(
+            f"dice_loss: {pixels}",
+            lambda z=logits, t=target: m.dice_loss(z, t),
+            lambda z=logits, t=target, c=classes: dice_by_bins(z.softmax(1), t, c),
+        )
+    logits, target = torch.randn(4, 20, 64, 64), (torch.rand(4, 20, 64, 64) < 0.01).float()
+    yield Row(
+        "focal_loss: 4 x 20 x 64 x 64, one positive in a hundred",
+        lambda: m.focal_loss(logits, target),
+        lambda: focal_in_torch(logits, target),
+    )
+    a, b = (
+        torch.cat([corner, corner + torch.rand(10_000, 2) * 50], 1)
+        for corner in torch.rand(2, 10_000, 2) * 500
+    )
+    yield Row(
+        "giou_loss: 10,000 pairs",
+        lambda: m.giou_loss(a, b),
+        lambda: giou_by_sides(a, b),
+    )
+
+
+def scipy_cross_entropy(logits: np.ndarray, target: np.ndarray) -> float:
+    own = np.take_along_axis(scipy.special.log_softmax(logits, 1), target[:, None], 1)
+    return -own.mean(dtype=np.float64)
+
+
+def dice_by_bins(p: torch.Tensor, target: torch.Tensor, classes: int) -> torch.Tensor:
+    """Without a map for each class: probabilities of the true classes are added into bins."""
+    own = p.gather(1, target[:, None]).flatten()
+    both = torch.zeros(classes).index_add_(0, target.flatten(), own)
+    areas = p.sum((0, 2, 3)) + target.flatten().bincount(minlength=classes)
+    return 1 - ((2 * both + 1) / (areas + 1)).mean()
+
+
+def focal_in_torch(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    p = logits.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    right = p * target + (1 - p) * (1 - target)
+    return ((0.25 * target + 0.75 * (1 - target)) * (1 - right) ** 2 * entropy).mean()
+
+
+def giou_by_sides(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.unbind(1), b.unbind(1)
+    inter = (ax2.minimum(bx2) - ax1.maximum(bx1)).clamp(min=0) * (ay2.minimum(by2) - ay1.maximum(by1)).clamp(
+        min=0
+    )
+    hull = (ax2.maximum(bx2) - ax1.minimum(bx1)) * (ay2.maximum(by2) - ay1.minimum(by1))
+    union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - inter
+    return 1 - inter / union + (hull - union) / hull
 
 
 def assert_agree(row: Row) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlcv import dilated_convolution, metrics, transposed_convolution, upsampling
+from dlcv import dilated_convolution, losses, metrics, transposed_convolution, upsampling
 
 GENERATOR = torch.Generator().manual_seed(0)
 MAPS = torch.randn(2, 4, 9, 11, generator=GENERATOR)
@@ -25,6 +25,17 @@ CALLS = {
     "confusion_matrix": lambda to: metrics.confusion_matrix(to(LABELS), to(LABELS.roll(1)), 3),
     "mean_iou": lambda to: metrics.mean_iou(metrics.confusion_matrix(to(LABELS), to(LABELS.roll(1)), 3)),
     "boundary_iou": lambda to: metrics.boundary_iou(to(MASK), to(MASK.roll(1, 0)), 1),
+    "cross_entropy": lambda to: losses.cross_entropy(to(MAPS), to(LABELS), to(torch.ones(4)), ignore_index=2),
+    "softmax_focal_loss": lambda to: losses.softmax_focal_loss(
+        to(MAPS), to(LABELS), weight=to(torch.ones(4))
+    ),
+    "focal_loss": lambda to: losses.focal_loss(to(MAPS), to(MAPS > 0)),
+    "combined_loss": lambda to: losses.combined_loss(to(MAPS), to(LABELS)),
+    "soft_iou_loss": lambda to: losses.soft_iou_loss(to(MAPS), to(LABELS), ignore_index=1),
+    "giou_loss": lambda to: losses.giou_loss(to(MAPS[0, 0, :, :4]), to(MAPS[0, 1, :, :4])),
+    "balanced_weights": lambda to: losses.balanced_weights(
+        to(LABELS.flatten().bincount(minlength=4)), "median"
+    ),
 }
 
 

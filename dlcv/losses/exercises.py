@@ -81,10 +81,13 @@ def _(draw):
         words="all pixels ignored: 0, and a gradient of zeros",
     )  # fmt: skip
     yield Case(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), smoke=True, words="no pixels at all: 0")
-    for _ in range(draw.count):
-        classes = draw.integer(2, 5)
-        logits, target = _maps(draw, draw.integer(1, 3), draw.integer(2, 5), classes=classes)
-        yield Case(logits, target, draw.uniform((classes,), 0.2, 5), words="random maps and weights")
+    for number in range(draw.count):
+        classes = draw.integer(3, 5)
+        logits, target = _maps(draw, draw.integer(2, 3), draw.integer(5, 8), classes=classes)
+        size, words = ((1, "random maps and weights"), (300, "random maps, logits in the hundreds"))[
+            number % 2
+        ]
+        yield Case(size * logits, target, draw.uniform((classes,), 0.2, 5), words=words)
 
 
 def right_cross_entropy(logits, target, weight=None, ignore_index=255, reduction="mean"):

@@ -6,7 +6,7 @@ probabilities are looked at: of the pixels that it calls a thing with 70%, are 7
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -25,8 +25,8 @@ from dlcv.losses.reference import (
     softmax_focal_loss,
 )
 from dlcv.metrics.reference import class_iou, confusion_matrix
-from dlcv.plotting import EXPECTED, INK, Picture, new_figure, show
-from dlcv.training import train
+from dlcv.plotting import EXPECTED, FAINT, INK, Picture, new_figure, show
+from dlcv.training import show_live, smooth, train
 from dlcv.trials import rise_and_fall
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Net",
     "calibration_error",
     "compare",
+    "curves_figure",
     "maps_figure",
     "reliability",
     "reliability_figure",
@@ -159,10 +160,14 @@ def calibration_error(probability: Tensor, truth: Tensor, bins: int = 10) -> flo
 def compare(
     steps: int | None = None, seed: int = 0, show: bool = True, names: tuple[str, ...] = tuple(LOSSES)
 ) -> dict[str, Found]:
-    """Train the same net from the same start with each loss of `LOSSES`, on the same batches."""
+    """Train the same net from the same start with each loss of `LOSSES`, on the same batches.
+
+    The curves are drawn as the trainings end; an interrupted one is measured as it is, and is the last.
+    """
     steps = at_scale(2, STEPS, 4000) if steps is None else steps
     images, labels = scenes(_training())
-    found = {}
+    found, curves = {}, {}
+    view = show_live(curves_figure({}, names)) if show else None
     for name in names:
         torch.manual_seed(seed)
         model = Net()
@@ -178,8 +183,12 @@ def compare(
         def loss(model: nn.Module, x: Tensor, y: Tensor, name: str = name) -> Tensor:
             return LOSSES[name](model(x).float(), y)
 
-        train(model, batch, loss, steps=steps, optimizer=optimizer, show=show)
-        found[name] = _measured(model)
+        history = train(model, batch, loss, steps=steps, optimizer=optimizer, show=False)
+        found[name], curves[name] = _measured(model), history.losses
+        if view:
+            view.update(curves_figure(curves, names))
+        if history.stopped == "interrupted":
+            break
     return found
 
 
@@ -209,6 +218,27 @@ def rows(found: Mapping[str, Found]) -> str:
     return "\n".join(lines)
 
 
+def curves_figure(curves: Mapping[str, list[float]], names: Sequence[str]) -> Picture:
+    """The loss of each training over its steps; each has its own scale, and they cannot be compared."""
+    figure, axes = new_figure(1, len(names), height=2.2, squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        axis.set(title=_broken(name), xlabel="step", xticks=[], yticks=[])
+        if name in curves:
+            axis.plot(curves[name], color=FAINT, linewidth=1)
+            axis.plot(smooth(curves[name]), color=EXPECTED)
+            axis.set(
+                xticks=[0, len(curves[name])], yticks=[0, curves[name][0]], ylim=(0, 1.1 * curves[name][0])
+            )
+            axis.set_yticklabels(["0", f"{curves[name][0]:.1f}"])
+    axes[0, 0].set_ylabel("loss")
+    return figure
+
+
+def _broken(name: str) -> str:
+    """A loss's name on two lines, where it is long."""
+    return name.replace(" cross", "\ncross").replace(" +", "\n+")
+
+
 def reliability_figure(found: Mapping[str, Found]) -> Picture:
     """For each loss: of the pixels that the net gives a probability to, the share that are things."""
     truth = scenes(len(next(iter(found.values())).probability), FIRST_UNSEEN)[1]
@@ -219,9 +249,7 @@ def reliability_figure(found: Mapping[str, Found]) -> Picture:
         seen = count >= MOST_DOUBTFUL
         axis.plot([0, 1], [0, 1], ":", color=INK, linewidth=1)
         axis.bar(said[seen].tolist(), was[seen].tolist(), width=0.07, color=EXPECTED)
-        axis.set(
-            title=name.replace(" cross", "\ncross").replace(" +", "\n+"), xlabel="said", xticks=[0, 0.5, 1]
-        )
+        axis.set(title=_broken(name), xlabel="said", xticks=[0, 0.5, 1])
         axis.set(xlim=(-0.05, 1.05), ylim=(0, 1.02))
     axes[0].set_ylabel("was so")
     return figure
@@ -234,6 +262,5 @@ def maps_figure(found: Mapping[str, Found], scene: int = 0) -> Picture:
     show(axes[0], images[scene], "image")
     show(axes[1], (truth[scene] == 1).float(), "things", limits=(0, 1), bar=False)
     for axis, (name, one) in zip(axes[2:], found.items(), strict=True):
-        title = name.replace(" cross", "\ncross").replace(" +", "\n+")
-        show(axis, one.probability[scene], title, limits=(0, 1), bar=False)
+        show(axis, one.probability[scene], _broken(name), limits=(0, 1), bar=False)
     return figure

@@ -95,7 +95,8 @@ def cross_entropy(
         loss = cross_entropy(logits[None], target[None], weight, ignore_index, reduction)
         return loss[0] if reduction == "none" else loss
     kept, labels = _labels(logits, target, ignore_index)
-    losses = -_log_softmax(logits).gather(1, labels.unsqueeze(1)).squeeze(1)
+    z = _shifted(logits)
+    losses = z.exp().sum(1).log() - z.gather(1, labels.unsqueeze(1)).squeeze(1)
     return _weighed(losses, _pixel_weights(logits, kept, labels, weight), kept, reduction)
 
 
@@ -126,7 +127,8 @@ def softmax_focal_loss(
     """
     _check_gamma(gamma)
     kept, labels = _labels(logits, target, ignore_index)
-    log_p, labels = _log_softmax(logits), labels.unsqueeze(1)
+    z, labels = _shifted(logits), labels.unsqueeze(1)
+    log_p = z - z.exp().sum(1, keepdim=True).log()
     log_others = log_p.scatter(1, labels, -torch.inf).logsumexp(1)
     losses = -(gamma * log_others).exp() * log_p.gather(1, labels).squeeze(1)
     return _weighed(losses, _pixel_weights(logits, kept, labels.squeeze(1), weight), kept, "mean")
@@ -221,6 +223,7 @@ def balanced_weights(counts: Tensor, kind: str = "inverse") -> Tensor:
     >>> balanced_weights(torch.tensor([900, 90, 10]), kind="median")
     tensor([0.1000, 1.0000, 9.0000])
     """
+    counts = torch.as_tensor(counts)
     if counts.dim() != 1 or counts.is_complex() or (counts < 0).any():
         raise ValueError(f"counts must be (C,) numbers, none below 0; got {tuple(counts.shape)}")
     if kind not in ("inverse", "median"):
@@ -365,10 +368,9 @@ def giou_loss(a: Tensor, b: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------ what they share
 
 
-def _log_softmax(logits: Tensor) -> Tensor:
-    """Log-probabilities over axis 1. Taking the largest logit away changes nothing but the size of the exponentials."""
-    shifted = logits - logits.amax(1, keepdim=True).detach()
-    return shifted - shifted.exp().sum(1, keepdim=True).log()
+def _shifted(logits: Tensor) -> Tensor:
+    """Logits without the largest of their pixel: no probability changes, and no exponential is larger than 1."""
+    return logits - logits.amax(1, keepdim=True).detach()
 
 
 def _labels(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -425,10 +427,10 @@ def _soft_counts(
     kept, labels = _labels(logits, target, ignore_index)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()  # float16 cannot count beyond 65,504 pixels
-    p = _log_softmax(logits).exp() * kept.unsqueeze(1)
-    t = F.one_hot(labels, logits.shape[1]).movedim(-1, 1) * kept.unsqueeze(1)
+    p = logits.softmax(1) * kept.unsqueeze(1)
+    t = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(p.dtype) * kept.unsqueeze(1)
     pixels = [axis for axis in range(p.dim()) if axis != 1]
-    return (p * t).sum(pixels), p.sum(pixels), t.sum(pixels).to(p.dtype)
+    return (p * t).sum(pixels), p.sum(pixels), t.sum(pixels)
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:

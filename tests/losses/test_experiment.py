@@ -46,7 +46,8 @@ def test_every_loss_trains_and_is_measured():
         assert 0 <= one.mean_iou <= 1
         assert 0 <= one.calibration_error <= 1
     assert len(experiment.rows(found).splitlines()) == 1 + len(found)
-    for figure in (experiment.reliability_figure(found), experiment.maps_figure(found)):
+    curves = experiment.curves_figure({"Dice": [0.9, 0.5, 0.4]}, list(experiment.LOSSES))
+    for figure in (curves, experiment.reliability_figure(found), experiment.maps_figure(found)):
         assert figure._repr_png_().startswith(b"\x89PNG")
     again = experiment.compare(show=False, names=("Dice",))
     assert torch.equal(again["Dice"].probability, found["Dice"].probability)
