@@ -64,7 +64,7 @@ def compare(
 
 def _compare_dicts(expected: dict, got: Any, tolerance: float, numpy: bool, path: str) -> Difference | None:
     if "parameters" in expected:
-        if not isinstance(got, dict) or "parameters" not in got:
+        if not isinstance(got, dict) or not _are_shapes(got.get("parameters"), got.get("count")):
             return Difference(WRONG_SHAPE, f"you made {values.in_words(got)}; expected an nn.Module")
         if found := _compare_parameters(expected, got):
             return found
@@ -93,6 +93,12 @@ def _compare_dicts(expected: dict, got: Any, tolerance: float, numpy: bool, path
     return None
 
 
+def _are_shapes(shapes: Any, count: Any) -> bool:
+    """Is it what a module's parameters look like? A stranger may have sent it."""
+    lists = isinstance(shapes, list) and all(isinstance(shape, (tuple, list)) for shape in shapes)
+    return lists and all(type(size) is int for size in [count, *(size for shape in shapes for size in shape)])
+
+
 def _compare_parameters(expected: dict, got: dict) -> Difference | None:
     wanted, given = sorted(map(tuple, expected["parameters"])), sorted(map(tuple, got["parameters"]))
     if wanted == given:
@@ -104,7 +110,7 @@ def _compare_parameters(expected: dict, got: dict) -> Difference | None:
     parts += [f"not expected {', '.join(map(str, extra[:4]))}"] if extra else []
     return Difference(
         WRONG_SHAPE,
-        f"your module has {got.get('count', 0):,} parameters, expected {expected['count']:,}"
+        f"your module has {got['count']:,} parameters, expected {expected['count']:,}"
         f"\nshapes: {'; '.join(parts)}",
     )
 

@@ -20,6 +20,7 @@ from dlcv.checking import expressions
 
 MAX_NODES = 200_000
 MAX_DEPTH = 60
+LARGEST = 2**63  # what no tensor holds, no answer needs
 _HEADER = 8
 _DTYPES = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16,
@@ -91,7 +92,7 @@ def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):
-        return int(value) if abs(int(value)) < 10**300 else {"unsupported": "an integer of over 300 digits"}
+        return int(value) if abs(int(value)) < LARGEST else {"unsupported": "an integer beyond 64 bits"}
     if isinstance(value, (float, np.floating)):
         number = float(value)
         return {"float": number if math.isfinite(number) else str(number)}
@@ -145,6 +146,8 @@ class _Decoder:
         self.nodes += 1
         if self.nodes > MAX_NODES or depth > MAX_DEPTH + 2:
             raise BadMessage("a value with too many parts")
+        if isinstance(tree, int) and abs(tree) >= LARGEST:
+            raise BadMessage("an integer beyond 64 bits")
         if tree is None or isinstance(tree, (bool, int, str)):
             return tree
         if not isinstance(tree, dict) or len(tree) != 1:

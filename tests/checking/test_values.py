@@ -28,7 +28,7 @@ def same(a, b):
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, 3, -1.5, float("inf"), "text", (), [], (1, [2, (3,)]), {"a": 1, 2: (None,)}, 10**40,
+        None, True, 3, -1.5, float("inf"), "text", (), [], (1, [2, (3,)]), {"a": 1, 2: (None,)}, 2**62,
         torch.arange(6.0).reshape(2, 3), torch.tensor(3), torch.zeros(0, 4, dtype=torch.bool), torch.ones(2).half(),
         np.arange(4).reshape(2, 2), np.zeros(()), [torch.ones(2), np.ones(2, bool)],
     ],
@@ -139,3 +139,11 @@ def test_cut_message_is_refused():
 )
 def test_in_words(value, words):
     assert in_words(value) == words
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 10**40, -(10**4000)])
+def test_integers_that_no_tensor_holds_do_not_cross(number):
+    assert unpack(pack([number])) == [Unsupported("an integer beyond 64 bits")]
+    tree = json.dumps({"list": [number]}).encode()
+    with pytest.raises(BadMessage, match="beyond 64 bits"):
+        unpack(len(tree).to_bytes(8, "little") + tree + (2).to_bytes(8, "little") + b"{}")
