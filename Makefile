@@ -10,10 +10,10 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab build site lint clean
+.PHONY: help demo test test-browser lab build site lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.installed ## build the notebooks, grade a bundled class, show the results
 	@$(BIN)/python -m autograder build
@@ -22,6 +22,9 @@ demo: $(VENV)/.installed ## build the notebooks, grade a bundled class, show the
 test: $(VENV)/.installed ## run all tests and report line and branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope \
 	    --cov --cov-branch --cov-report=term $(PYTEST_ARGS)
+
+test-browser: $(VENV)/.browser ## run the tests in a real browser (Chromium); screenshots go to build/screenshots/
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m browser tests/browser $(PYTEST_ARGS)
 
 lab: $(VENV)/.installed ## open the student notebooks in JupyterLab
 	@$(BIN)/python -m autograder build
@@ -61,6 +64,10 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV). This takes a few minutes, once."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 	    -c constraints.txt -e '.[lab,grading,site,dev]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.installed
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[browser]'
 	@touch $@
 
 $(VENV)/.ruff: $(VENV)/.made constraints.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from ipywidgets import Dropdown, SelectionSlider
+from ipywidgets import SelectionSlider
 from torch import Tensor
 
 from dlcv.interactive import explore
@@ -14,7 +14,7 @@ from dlcv.upsampling.reference import bed_of_nails, upsample_bicubic, upsample_b
 
 __all__ = ["METHODS", "ZOOMS", "enlarge", "make", "shrink", "zoom_widget"]
 
-METHODS = ("bed of nails", "nearest", "bilinear", "bilinear, corners aligned", "bicubic")
+METHODS = ("bed of nails", "nearest", "bilinear", "corners aligned", "bicubic")
 ZOOMS = (2, 3, 4, 6, 8, 12)
 SIDE = 144
 
@@ -58,7 +58,8 @@ def make(zoom: int = 6, method: str = "bilinear") -> Picture:
 
 
 def zoom_widget() -> None:
-    """A slider for the zoom and a menu of methods; the picture below them follows."""
+    """A slider for the zoom and one for the method; the picture below them follows."""
     zoom = SelectionSlider(options=ZOOMS, value=6, description="zoom", continuous_update=False)
-    method = Dropdown(options=METHODS, value="bilinear", description="method")
+    # No menu: JupyterLab takes its arrow keys for itself.
+    method = SelectionSlider(options=METHODS, value="bilinear", description="method", continuous_update=False)
     explore((zoom, method), lambda: make(zoom.value, method.value))

@@ -1,0 +1,41 @@
+"""A student's evening in JupyterLab: run all, drag, make a mistake, read, mend, validate, save."""
+
+import json
+
+MISTAKE = """def warm_up(scores):
+    return scores.argmax(dim=-1)"""
+
+RIGHT = """def warm_up(scores):
+    return scores.argmax(dim=0)"""
+
+
+def test_a_chapter_from_opening_to_saving(open_notebook):
+    lab = open_notebook("00_orientation")
+    lab.run_all()
+    assert lab.errors() == []
+    assert "not attempted" in lab.cell("test-warm_up").inner_text()
+
+    before = lab.pictures("ask-a-pixel")
+    lab.slide("ask-a-pixel", "row")
+    assert lab.changed("ask-a-pixel", before)
+
+    said = lab.answer("warm_up", MISTAKE).inner_text()
+    assert "0 of 2 points" in said
+    assert "The classes lie along the first axis" in said
+    said = lab.answer("warm_up", RIGHT).inner_text()
+    assert "2 of 2 points" in said
+    assert "this looks like" not in said
+
+    assert "You did not provide a response" in lab.validate()
+    lab.write_words(
+        "same-colour", "Snow and a white cat look alike; a zebra's stripes differ, and are one zebra."
+    )
+    assert "Success" in lab.validate()
+
+    lab.save()
+    cells = {cell["id"]: cell for cell in json.loads(lab.file.read_text(encoding="utf-8"))["cells"]}
+    assert "scores.argmax(dim=0)" in "".join(cells["warm_up"]["source"])
+    assert "zebra" in "".join(cells["same-colour"]["source"])
+    assert cells["test-warm_up"]["metadata"]["nbgrader"]["grade_id"] == "test-warm_up"
+    assert lab.said == []
+    assert lab.outside == []
