@@ -44,18 +44,30 @@ def names_only(
     programs = {node.name for node in text.tree.body if isinstance(node, (*FUNCTION, ast.ClassDef))} - set(
         keep
     )
-    body: list[ast.stmt] = []
+    left: list[ast.stmt] = []
     for node in text.tree.body:
         if id(node) in kept or isinstance(node, (ast.Import, ast.ImportFrom)) or _is_docstring(node):
-            body.append(node)
+            left.append(node)
         elif isinstance(node, (*FUNCTION, ast.ClassDef)):
-            if not node.name.startswith("_") or node.name in wanted:
-                body.append(_function(node) if isinstance(node, FUNCTION) else _class(node))
+            left.append(_function(node) if isinstance(node, FUNCTION) else _class(node))
         elif not _computes(node, programs):
-            body.append(node)
+            left.append(node)
+    own = {node.name for node in left if isinstance(node, (*FUNCTION, ast.ClassDef))} - set(keep)
+    body = _without(left, {name for name in own if name.startswith("_") and name not in wanted})
     start = next((i for i, node in enumerate(body) if not _comes_first(node)), len(body))
     body[start:start] = ast.parse(HEAD.format(answers=answers if answers is None else sorted(answers))).body
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
+
+
+def _without(body: list[ast.stmt], private: Collection[str]) -> list[ast.stmt]:
+    """Leave out what is private, but for what the rest names where it stands: in a table, as a default, as a base."""
+    needed: set[str] = set()
+    while True:
+        stays = [node for node in body if getattr(node, "name", "") not in private or node.name in needed]
+        named = {part.id for node in stays for part in ast.walk(node) if isinstance(part, ast.Name)}
+        if named & set(private) <= needed:
+            return stays
+        needed |= named & set(private)
 
 
 def imported_names(package: Path) -> dict[str, set[str]]:

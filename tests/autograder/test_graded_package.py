@@ -6,6 +6,9 @@ import ast
 import importlib
 import inspect
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +21,8 @@ from autograder.examine import examine
 from autograder.excerpts import Text
 from autograder.graded_package import graded_package
 from autograder.grants import Grants
-from autograder.package import chapters_of
+from autograder.names_only import names_only
+from autograder.package import chapters_of, module_of
 from autograder.release import read_release
 from autograder.restore import restore
 from autograder.sample_class import Workbook, right_answers
@@ -61,6 +65,37 @@ def test_no_program_of_a_chapter_is_in_it(package):
                 if isinstance(node, ast.FunctionDef):
                     (statement,) = node.body[bool(ast.get_docstring(node)) :]
                     assert "_left." in ast.unparse(statement), f"{path}: {ast.unparse(node)}"
+
+
+def test_private_names_stay_where_what_is_left_names_them(tmp_path):
+    """In a table, as a default, as a base class; else they tell more than is needed."""
+    folder = tmp_path / "dlcv" / "one"
+    folder.mkdir(parents=True)
+    folder.joinpath("losses.py").write_text(
+        "def _weighted(x):\n    return 2 * x\n\n\n"
+        "def _unused(x):\n    return _weighted(x)\n\n\n"
+        "def _chosen(x):\n    return x\n\n\n"
+        "class _Base:\n    pass\n\n\n"
+        "class Loss(_Base):\n    pass\n\n\n"
+        "def total(x, how=_chosen):\n    return _unused(how(x))\n\n\n"
+        "LOSSES = {'weighted': _weighted}\n"
+    )
+    left = names_only(Text(tmp_path / "dlcv", "dlcv.one.losses"))
+    defined = {
+        node.name for node in ast.parse(left).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    assert defined == {"_weighted", "_chosen", "_Base", "Loss", "total"}
+    assert "2 * x" not in left
+
+
+def test_every_module_of_it_can_be_imported(package):
+    names = [module_of(path, package) for path in sorted(package.rglob("*.py"))]
+    program = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=package.parent, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(package.parent), "MPLBACKEND": "agg"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_what_is_no_chapter_is_as_it_was(package):
