@@ -255,12 +255,19 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
         "networks": Experiment(
             networks,
             {
-                "The U-Net draws the best outlines": lambda n: (
-                    n["U-Net, boundary IoU"] > max(n["SegNet, boundary IoU"], n["FCN-32s, boundary IoU"])
+                "both keep more of the outlines than FCN-32s": lambda n: (
+                    min(n["U-Net, boundary IoU"], n["SegNet, boundary IoU"]) > n["FCN-32s, boundary IoU"]
                 )
             },
         ),
-        "nuclei": Experiment(touching_nuclei),
+        "nuclei": Experiment(
+            touching_nuclei,
+            {
+                "fewer nuclei are merged with border weights": lambda n: (
+                    n["weighted, merged"] < n["plain, merged"]
+                )
+            },
+        ),
     },
 }
 

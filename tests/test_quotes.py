@@ -78,6 +78,13 @@ def test_chapter_06():
         assert f"| {name} | {' | '.join(row)} |" in said
 
 
+def test_chapter_07():
+    said = text("07_unet")
+    for name in ("FCN-32s", "SegNet", "U-Net"):
+        row = (spread("unet", "networks", f"{name}, {what}") for what in ("mean IoU", "boundary IoU"))
+        assert f"| {name} | {' | '.join(row)} |" in said
+
+
 def test_chapter_13():
     said = text("13_losses")
     for name in ("cross-entropy", "balanced cross-entropy", "focal, γ = 2", "Dice", "cross-entropy + Dice"):

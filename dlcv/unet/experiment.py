@@ -205,7 +205,7 @@ def score_nuclei(network: UNet) -> tuple[float, int]:
 def nuclei_figure(networks: Mapping[str, UNet]) -> Picture:
     """The left end of the lower part: the photograph, the true nuclei, and what each network finds."""
     part, columns = nuclei.split()[1], slice(0, 224)
-    figure, axes = new_figure(1, 2 + len(networks), height=2.6)
+    figure, axes = new_figure(1, 2 + len(networks), height=2.9)
     low, high = part.image.quantile(torch.tensor([0.01, 0.995])).tolist()
     image = ((part.image[:, :, columns] - low) / (high - low)).clamp(0, 1)
     show(axes[0], image.expand(3, -1, -1), "photograph")

@@ -47,7 +47,7 @@ def _blur_skip(step: object, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Ten
 
 
 def make(network: UNet, number: int = 0, on: Sequence[bool] | None = None) -> Picture:
-    """Draw a scene, what the network says with these skips, and its wrong pixels.
+    """Draw a scene, what the network says with these skips, and its wrong pixels; the score is that of eight scenes.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ def make(network: UNet, number: int = 0, on: Sequence[bool] | None = None) -> Pi
     all_scenes: Score = score(predicted, labels)
     figure, axes = new_figure(1, 3, height=3.1)
     show(axes[0], overlay(images[number], labels[number]), "scene and true classes")
-    show(axes[1], predicted[number], f"{sum(on)} of {len(on)} skips on")
+    title = f"{sum(on)} of {len(on)} skips: boundary IoU {all_scenes.boundary_iou:.2f}"
+    show(axes[1], predicted[number], title)
     wrong = (predicted[number] != labels[number]) & (labels[number] != VOID)
-    title = f"wrong; over {len(labels)} scenes boundary IoU {all_scenes.boundary_iou:.2f}"
-    show(axes[2], wrong.float(), title, limits=(0, 1), bar=False)
+    show(axes[2], wrong.float(), "wrong pixels", limits=(0, 1), bar=False)
     return figure
 
 
