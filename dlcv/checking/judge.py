@@ -7,6 +7,7 @@ return for them. It asks for one reply a case, compares, and says in one `Verdic
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -364,9 +365,16 @@ class Judge:
 
 
 def guessable(expected: Any) -> bool:
-    """True for values that a constant answer may hit by luck: whole numbers, truth values, words, and few of them."""
+    """True for values that a constant answer may hit by luck: whole numbers, truth values, words, and few of them.
+
+    A loss or a share of exactly 0 or 1 is one of them, too.
+    """
     if isinstance(expected, (list, tuple)):
         return all(map(guessable, expected))
+    if isinstance(expected, torch.Tensor) and expected.ndim == 0:
+        return guessable(expected.item())
+    if isinstance(expected, float):
+        return not math.isfinite(expected) or expected.is_integer()
     return expected is None or isinstance(expected, (bool, int, str))
 
 

@@ -169,6 +169,14 @@ def test_a_lucky_constant_earns_nothing(toy):
     assert_trivial_answers_earn_nothing(counting)
 
 
+@pytest.mark.parametrize("constant", [0.0, 1.0, torch.zeros(()), torch.ones(())])
+def test_a_share_of_nothing_or_of_all_is_a_lucky_constant(toy, constant):
+    average = toy.function("average", lambda x: x.mean(), points=2)
+    average.cases(lambda draw: [Case(torch.tensor(x)) for x in ([0.0, 0.0], [1.0], [0.5, 1.0], [2.0, 0.2])])
+    assert verdict_of(average, lambda x: constant).points == 0
+    assert verdict_of(average, lambda x: x.mean().clamp(max=1.0)).points == 1.5
+
+
 @pytest.mark.parametrize("claimed", [float("nan"), float("inf"), -1.0])
 def test_a_childs_word_on_its_time_stays_a_number(claimed):
     assert 0 <= Reply.from_bytes(Reply(1, seconds=claimed).to_bytes()).seconds < 1e6
