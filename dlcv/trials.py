@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dlcv.data.scenes import CLASSES, VOID, render
 from dlcv.device import at_scale, scale
 from dlcv.metrics.reference import boundary_iou, class_iou, confusion_matrix, mean_iou
-from dlcv.training import train
+from dlcv.training import Batches, train
 
 __all__ = [
     "Score",
@@ -31,6 +31,7 @@ __all__ = [
     "segment_loss",
     "spread",
     "train_on_scenes",
+    "train_whole",
     "training_scenes",
     "unseen_scenes",
 ]
@@ -132,10 +133,22 @@ def train_on_scenes(
         x, y = images[chosen].contiguous(memory_format=layout), labels[chosen]
         return (x.flip(-1), y.flip(-1)) if step % 2 else (x, y)
 
-    history = train(model, batch, loss, steps=steps, optimizer=optimizer, **how)
+    return train_whole(model, batch, loss, steps=steps, optimizer=optimizer, **how)
+
+
+def train_whole(model: nn.Module, batches: Batches, loss: Callable[..., Tensor], **how: object) -> nn.Module:
+    """Train by `dlcv.training.train`, and return the network in eval mode.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the run was interrupted, so that a cell does not go on with half a network. With a checkpoint the next call
+        goes on from where it was.
+    """
+    history = train(model, batches, loss, **how)
     if history.stopped == "interrupted":
         kept = "run the cell again to go on" if how.get("checkpoint") else "nothing is kept"
-        raise KeyboardInterrupt(f"after {len(history.losses)} of {steps} steps; {kept}")
+        raise KeyboardInterrupt(f"after {len(history.losses)} of {history.steps} steps; {kept}")
     return model.eval()
 
 

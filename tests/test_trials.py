@@ -6,6 +6,8 @@ from torch import nn
 
 from dlcv import trials
 from dlcv.data.scenes import CLASSES, VOID
+from dlcv.dilated_convolution import experiment as holes
+from dlcv.roi_align import experiment as readers
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +113,55 @@ def test_a_table_has_means_and_spread():
     row = [trials.Score(0.5, 0.25, {}), trials.Score(0.7, 0.35, {})]
     assert "| a net | 0.600 ± 0.141 | 0.300 ± 0.071 |" in trials.spread({"a net": row})
     assert "| one | 0.500 | 0.250 |" in trials.spread({"one": row[:1]})
+
+
+def line(seed=0):
+    torch.manual_seed(seed)
+    return nn.Linear(2, 1)
+
+
+def slope(step):
+    x = torch.randn(8, 2, generator=torch.Generator().manual_seed(step))
+    return x, x.sum(1, keepdim=True)
+
+
+def squared(model, x, y):
+    return (model(x) - y).square().mean()
+
+
+def test_an_interrupted_training_is_not_taken_for_a_whole_one_and_goes_on(tmp_path):
+    how = dict(steps=6, checkpoint=tmp_path / "run.pt", device="cpu", show=False)
+    whole = trials.train_whole(line(), slope, squared, **how | dict(checkpoint=None))
+    assert not whole.training
+
+    def closed_lid(step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return slope(step)
+
+    with pytest.raises(KeyboardInterrupt, match="after 3 of 6 steps; run the cell again to go on"):
+        trials.train_whole(line(), closed_lid, squared, **how)
+    with pytest.raises(KeyboardInterrupt, match="nothing is kept"):
+        trials.train_whole(line(), closed_lid, squared, **how | dict(checkpoint=None))
+    resumed = trials.train_whole(line(seed=1), slope, squared, **how)
+    assert torch.equal(resumed.weight, whole.weight)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [readers.train_readers, holes.compare],
+    ids=["04", "03"],
+)
+def test_runs_of_a_chapter_are_kept_and_read_back(tmp_path, monkeypatch, experiment):
+    def run(keep, steps=2):
+        return list(experiment(steps=steps, show=False, keep=keep).values())
+
+    assert run(tmp_path) and not list(tmp_path.iterdir())
+    monkeypatch.setattr(trials, "scale", lambda: "small")
+    first = run(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    again = run(tmp_path, steps=1)  # of those two, no step is undone
+    for a, b in zip(first, again, strict=True):
+        a, b = (x[0] if isinstance(x, tuple) else x.state_dict() for x in (a, b))
+        torch.testing.assert_close(b, a, rtol=0, atol=0)

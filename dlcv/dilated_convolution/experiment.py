@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from dlcv.data.scenes import CLASSES, render
 from dlcv.device import at_scale
 from dlcv.plotting import Picture, show_maps
-from dlcv.training import train
+from dlcv.trials import checkpoint_in, train_whole
 
 __all__ = ["STACKS", "compare", "lonely", "maps_figure", "mean_iou", "net", "scenes"]
 
@@ -59,9 +60,11 @@ def lonely(labels: Tensor) -> float:
 
 
 def compare(
-    steps: int | None = None, seed: int = 0, show: bool = True
+    steps: int | None = None, seed: int = 0, show: bool = True, keep: str | Path | None = None
 ) -> dict[tuple[int, ...], tuple[Tensor, float, float]]:
     """Train a net for each of `STACKS` on the same scenes.
+
+    With a folder `keep` both runs are kept there: a call that was interrupted goes on where it was.
 
     Returns
     -------
@@ -81,9 +84,8 @@ def compare(
     found = {}
     for rates in STACKS:
         torch.manual_seed(seed)
-        model = net(rates)
-        train(model, batch, loss, steps=steps, lr=1e-2, show=show)
-        model.cpu().eval()
+        kept = checkpoint_in(keep, "03", *rates, seed)
+        model = train_whole(net(rates), batch, loss, steps=steps, lr=1e-2, checkpoint=kept, show=show).cpu()
         with torch.no_grad():
             predicted = model(unseen).argmax(1)
         found[rates] = predicted, mean_iou(predicted, truth), lonely(predicted)

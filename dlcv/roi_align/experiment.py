@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from dlcv.plotting import EXPECTED, YOURS, Picture, bare, new_figure
 from dlcv.roi_align.reference import roi_align, roi_pool
-from dlcv.training import train
+from dlcv.trials import checkpoint_in, train_whole
 
 __all__ = ["READERS", "MaskNet", "mask_iou", "mask_loss", "masks_figure", "shapes", "train_readers"]
 
@@ -97,13 +98,20 @@ def mask_iou(model: nn.Module, count: int = 128) -> float:
     return float(((predicted & true).sum((1, 2)) / (predicted | true).sum((1, 2))).mean())
 
 
-def train_readers(steps: int, seed: int = 0, show: bool = True) -> dict[str, MaskNet]:
-    """Train one network for each reader on the same batches, from the same weights, and print their mask IoU."""
+def train_readers(
+    steps: int, seed: int = 0, show: bool = True, keep: str | Path | None = None
+) -> dict[str, MaskNet]:
+    """Train one network for each reader on the same batches, from the same weights, and print their mask IoU.
+
+    With a folder `keep` both runs are kept there: a call that was interrupted goes on where it was.
+    """
     trained = {}
     for name, reader in READERS.items():
         torch.manual_seed(seed)
-        trained[name] = MaskNet(reader)
-        train(trained[name], shapes, mask_loss, steps=steps, lr=3e-3, show=show)
+        kept = checkpoint_in(keep, "04", name.replace(" ", "-"), seed)
+        trained[name] = train_whole(
+            MaskNet(reader), shapes, mask_loss, steps=steps, lr=3e-3, checkpoint=kept, show=show
+        )
         if show:
             print(f"{name:10} mask IoU {mask_iou(trained[name]):.3f}")
     return trained

@@ -501,11 +501,11 @@ if not device.while_grading():
 # %% [markdown]
 # Now with training. Two networks are alike in everything but their reader of boxes. They learn to draw the outline of a
 # noisy blob inside its box, at stride 8. Guess the difference in mask IoU before you run it. It takes about a minute on
-# two cores.
+# two cores. Interrupt it if you like: the runs are kept in the folder `runs`, and when you run the cell again, it goes on.
 
 # %% role="experiment" name="train" alt="Six noisy blobs; below each the outline that the network with RoI Pool draws and the one that RoI Align draws, beside the true one."
 if not device.while_grading():
-    trained = experiment.train_readers(steps=device.at_scale(4, 300, 2000))
+    trained = experiment.train_readers(steps=device.at_scale(4, 300, 2000), keep="runs")
     display(experiment.masks_figure(trained))
 
 # %% [markdown]
