@@ -178,6 +178,22 @@ def colours(seed: int) -> Numbers:
     return {"mean IoU": found.mean_iou, "boundary IoU": found.boundary_iou}
 
 
+def boxes_found(seed: int) -> Numbers:
+    from dlcv.detection import experiment
+
+    network = experiment.train_detector(experiment.detector(seed), seed=seed, show=False)
+    _, targets = experiment.unseen()
+    _, detections = experiment.detect(network, experiment.unseen()[0])
+    found = {
+        f"box AP at IoU {iou:g}": experiment.average_precision_at(detections, targets, iou)
+        for iou in (0.5, 0.75)
+    }
+    for name, values in experiment.recalls(network).items():
+        for count, value in zip(experiment.COUNTS, values, strict=True):
+            found[f"{name}: recall of {count}"] = value
+    return found
+
+
 EXPERIMENTS: dict[str, dict[str, Experiment]] = {
     "transposed_convolution": {
         "learn-odd, learn-even": Experiment(
@@ -268,6 +284,19 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
                 )
             },
         ),
+    },
+    "detection": {
+        "train": Experiment(
+            boxes_found,
+            {
+                "more than half of the area under the curve at IoU 0.5": lambda n: (
+                    n["box AP at IoU 0.5"] > 0.5
+                ),
+                "20 proposals find more than 50 anchors drawn at random": lambda n: (
+                    n["network, IoU 0.5: recall of 20"] > n["anchors drawn at random, IoU 0.5: recall of 50"]
+                ),
+            },
+        )
     },
 }
 

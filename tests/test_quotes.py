@@ -101,3 +101,21 @@ def test_chapter_13():
     assert "Both losses with Dice find more than the three without" in said
     assert "Cross-entropy means most nearly what it says" in said
     assert "Balanced weights and focal loss promise more than twice what is there" in said
+
+
+def test_chapter_09():
+    said = text("09_detection")
+
+    def quoted(name):
+        return span("detection", "train", name, 2)
+
+    few, many = (quoted(f"network, IoU 0.5: recall of {count}") for count in (10, 50))
+    assert f"the first 10 proposals fit {few} of the things, the first 50 fit {many}" in said
+    drawn = quoted("anchors drawn at random, IoU 0.5: recall of 50")
+    assert f"Fifty anchors drawn at random fit {drawn}" in said
+    strict = quoted("network, IoU 0.7: recall of 50")
+    assert f"At IoU 0.7 the first 50 proposals fit {strict}" in said
+    assert (
+        f"a box AP of {quoted('box AP at IoU 0.5')} at IoU 0.5 and {quoted('box AP at IoU 0.75')} at IoU 0.75"
+        in said
+    )

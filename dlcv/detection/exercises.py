@@ -68,6 +68,7 @@ def _(draw):
         boxes_of([1, 1, 1, 1], [0, 0, 2, 2]),
         boxes_of([1, 1, 1, 1], [0, 1, 2, 2]),
         words="a box without area: 0, not NaN",
+        share=2.0,
     )
     yield Case(some_boxes(draw, 2), torch.zeros(0, 4), smoke=True, words="no box in the second list")
     for _ in range(draw.count):
@@ -160,7 +161,7 @@ def _(draw):
     )
     yield Case(
         boxes_of([1, 1, 1, 1], [0, 1, 5, 1]), boxes_of([1, 1, 1, 1], [0, 0, 2, 2]),
-        words="boxes without area: no NaN",
+        words="boxes without area: no NaN", share=2.0,
     )  # fmt: skip
     yield Case(torch.zeros(0, 4), some_boxes(draw, 2), smoke=True, words="no box in the first list")
     for _ in range(draw.count):
@@ -339,7 +340,8 @@ encode = exercises.function(
     minutes=10,
     forbidden=(BOXES,),
     hints=(
-        "First centre and size of both: `x1 + w / 2` and `x2 - x1`.",
+        "First sizes and centres of both: the width `w` is the difference of two corners, the centre `x` lies half of "
+        "it further.",
         "How far must the anchor's centre move, in units of the anchor's own width? And what must its width be "
         "multiplied by, as a logarithm?",
     ),
@@ -435,7 +437,7 @@ def _(draw):
     anchor = boxes_of([0, 0, 8, 4])
     yield Case(deltas([0.5, 0.25, 0, 0]), anchor, words="moved by half a width and a quarter of a height")
     yield Case(deltas([0, 0, math.log(2), -math.log(2)]), anchor, words="twice as wide, half as high")
-    yield Case(deltas([0, 0, 9.0, 3.0]), anchor, words="dw of 9: clipped at log(1000 / 16)")
+    yield Case(deltas([0, 0, 9.0, 3.0]), anchor, words="dw of 9: clipped at log(1000 / 16)", share=2.0)
     yield Case(deltas([0, 0, -9.0, -5.0]), anchor, words="a very small box: nothing is clipped from below")
     weights = (10.0, 10.0, 5.0, 5.0)
     yield Case(deltas([5.0, -10.0, 5.0, -2.5]), anchor, weights, words="with weights 10, 10, 5, 5")
@@ -532,21 +534,25 @@ def _(draw):
     def table(*rows):
         return torch.tensor(rows, dtype=torch.float32)
 
-    def no_rescue(rows, words):
-        return Case(table(*rows), 0.75, 0.25, False, words=words)
+    def no_rescue(rows, words, share=1.0):
+        return Case(table(*rows), 0.75, 0.25, False, words=words, share=share)
 
     yield no_rescue([[0.875, 0.5, 0.125], [0.25, 0.125, 0.0]], "an anchor of each kind")
-    yield no_rescue([[0.75, 0.25, 0.5, 0.125]], "exactly at high: positive; exactly at low: neutral")
+    yield no_rescue([[0.75, 0.25, 0.5, 0.125]], "exactly at high: positive; exactly at low: neutral", 2.0)
     yield no_rescue([[0.875, 0.75], [0.75, 1.0], [0.0, 0.5]], "each anchor goes to the one it overlaps most")
     yield Case(
         table([0.8, 0.1, 0.0], [0.0, 0.2, 0.1]), words="the second one's best anchor has an IoU of 0.2"
     )
     yield Case(table([0.8, 0.1, 0.2], [0.0, 0.6, 0.5]), words="a neutral anchor is rescued")
     yield Case(
-        table([0.2, 0.1, 0.2], [0.0, 0.8, 0.0]), words="two anchors are equally good: both are rescued"
+        table([0.2, 0.1, 0.2], [0.0, 0.8, 0.0]),
+        words="two anchors are equally good: both are rescued",
+        share=2.0,
     )
     yield Case(
-        table([0.9, 0.0, 0.0], [0.0, 0.0, 0.0]), words="nothing touches the second one: nothing is rescued"
+        table([0.9, 0.0, 0.0], [0.0, 0.0, 0.0]),
+        words="nothing touches the second one: nothing is rescued",
+        share=2.0,
     )
     yield Case(
         table([0.6, 0.8, 0.2], [0.5, 0.1, 0.0]),
@@ -657,7 +663,7 @@ def _(draw):
     yield Case(heap, torch.tensor([0.8, 0.9, 0.7]), 0.5, words="two boxes on one object, one elsewhere")
     yield Case(
         boxes_of([0, 0, 8, 8], [0, 0, 8, 4], [0, 0, 8, 2]), torch.tensor([0.6, 0.9, 0.8]), 0.5,
-        words="IoU exactly at the threshold: both stay",
+        words="IoU exactly at the threshold: both stay", share=2.0,
     )  # fmt: skip
     chain = boxes_of([0, 0, 8, 8], [3, 0, 11, 8], [6, 0, 14, 8], [9, 0, 17, 8])
     yield Case(chain, torch.tensor([0.9, 0.8, 0.7, 0.6]), 0.3, words="a chain: a dropped box drops nobody")
@@ -849,8 +855,8 @@ targets = exercises.function(
     allowed=("box_iou", "match_anchors", "encode_boxes"),
     hints=(
         "Three steps: join the boxes to the proposals, match them, write down what each is to learn.",
-        "`match_anchors` with `iou_threshold` for both `high` and `low` and with `low_quality=False` gives the number "
-        "of a ground truth, or -1.",
+        "`match_anchors` with `iou_threshold` for both thresholds and with `low_quality=False` gives the number of a "
+        "ground truth, or -1.",
         "`labels[matches[positive]]` and `encode_boxes(boxes[matches[positive]], rois[positive], weights)` fill the "
         "rows of positives; all other rows stay 0.",
     ),

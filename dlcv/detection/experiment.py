@@ -33,8 +33,8 @@ __all__ = [
     "unseen",
 ]
 
-SIZE = 96
-COUNTS = (1, 2, 5, 10, 20, 50, 100)
+SIZE = 128
+COUNTS = (1, 2, 5, 10, 20, 50)
 Targets = list[dict[str, Tensor]]
 
 
@@ -87,7 +87,7 @@ def detector(seed: int = 0) -> FasterRCNN:
     """A Faster R-CNN for scenes on a backbone that knows ImageNet; its other layers are new."""
     torch.manual_seed(seed)
     return FasterRCNN(
-        EfficientNetLite0(), len(THINGS), level=1, sizes=(8, 16, 32), rpn_samples=128, head_samples=32, proposals=60
+        EfficientNetLite0(), len(THINGS), level=1, sizes=(10, 20, 40), rpn_samples=128, head_samples=32, proposals=60
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def train_detector(
 
     `how` goes to `dlcv.training.train`, for example ``checkpoint="runs/faster_rcnn.pt"``.
     """
-    steps = at_scale(2, 350, 20_000) if steps is None else steps
+    steps = at_scale(2, 300, 20_000) if steps is None else steps
     images, targets = targets_of(0, at_scale(16, 512, 20_000), size)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-2)
 

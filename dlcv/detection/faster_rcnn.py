@@ -259,7 +259,7 @@ class FasterRCNN(nn.Module):
 
     def pool(self, features: Tensor, rois: Tensor, bins: int) -> Tensor:
         """Return the RoIs' features (R, channels, bins, bins)."""
-        return roi_align(features, rois, bins, 1 / self.stride, sampling_ratio=2, aligned=True)
+        return roi_align(features.float(), rois, bins, 1 / self.stride, sampling_ratio=2, aligned=True)
 
     def forward(
         self, images: Tensor, targets: Sequence[dict[str, Tensor]] | None = None

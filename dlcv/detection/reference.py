@@ -303,7 +303,8 @@ def decode_boxes(
         raise ValueError(f"deltas must be (..., 4) or (..., 4 * classes); got {tuple(deltas.shape)}")
     anchors = _boxes("anchors", anchors, axes=None).to(deltas.dtype)
     classes = deltas.shape[-1] // 4
-    dx, dy, dw, dh = (deltas.unflatten(-1, (classes, 4)) / deltas.new_tensor(weights)).unbind(-1)
+    weights = torch.as_tensor(weights, dtype=deltas.dtype, device=deltas.device)
+    dx, dy, dw, dh = (deltas.unflatten(-1, (classes, 4)) / weights).unbind(-1)
     xa, ya, wa, ha = _centres(anchors.unsqueeze(-2))
     x, y = xa + dx * wa, ya + dy * ha
     w, h = wa * dw.clamp(max=clip).exp(), ha * dh.clamp(max=clip).exp()
