@@ -1,6 +1,12 @@
 """Chapter 12: panoptic segmentation, one label and one segment for every pixel."""
 
-from dlcv.panoptic.fusion import FeaturePyramid, fuse_efficientps, fuse_panoptic, panoptic_loss
+from dlcv.panoptic.fusion import (
+    FeaturePyramid,
+    fuse_efficientps,
+    fuse_panoptic,
+    merge_top_down,
+    panoptic_loss,
+)
 from dlcv.panoptic.reference import (
     VOID,
     Matching,
@@ -11,6 +17,7 @@ from dlcv.panoptic.reference import (
     encode_panoptic,
     match_segments,
     mean_quality,
+    panoptic_problems,
     panoptic_quality,
     segment_overlaps,
     to_segments,
@@ -30,7 +37,9 @@ __all__ = [
     "fuse_panoptic",
     "match_segments",
     "mean_quality",
+    "merge_top_down",
     "panoptic_loss",
+    "panoptic_problems",
     "panoptic_quality",
     "segment_overlaps",
     "to_segments",

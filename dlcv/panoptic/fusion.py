@@ -23,6 +23,34 @@ from dlcv.panoptic.reference import VOID
 # ------------------------------------------------------------------------------- before the heads
 
 
+def merge_top_down(levels: Sequence[Tensor]) -> list[Tensor]:
+    """Add to each map all coarser ones, each enlarged step by step to the exact size of the next.
+
+    .. math:: m_l = c_l + \\text{nearest}(m_{l+1})
+
+    Parameters
+    ----------
+    levels : sequence of Tensors of shape (N, C, H_l, W_l)
+        From fine to coarse, with the same channels.
+
+    Returns
+    -------
+    list of Tensors of the same shapes
+        The coarsest is as it was.
+
+    Examples
+    --------
+    >>> fine, middle, coarse = torch.ones(1, 1, 1, 5), torch.tensor([[[[10.0, 20.0, 30.0]]]]), torch.zeros(1, 1, 1, 1)
+    >>> merge_top_down([fine, middle, coarse + 100])[0]
+    tensor([[[[111., 111., 121., 121., 131.]]]])
+    """
+    merged = list(levels)
+    for finer in range(len(merged) - 2, -1, -1):
+        size = merged[finer].shape[-2:]
+        merged[finer] = merged[finer] + F.interpolate(merged[finer + 1], size=size, mode="nearest")
+    return merged
+
+
 class FeaturePyramid(nn.Module):
     """Give every level the meaning of the coarse ones: lateral 1x1, top-down sum, 3x3.
 
@@ -64,10 +92,7 @@ class FeaturePyramid(nn.Module):
                 f"features must be {len(self.lateral)} maps, fine to coarse; got {len(features)}"
             )
         merged = [lateral(level) for lateral, level in zip(self.lateral, features, strict=True)]
-        for finer in range(len(merged) - 2, -1, -1):
-            size = merged[finer].shape[-2:]
-            merged[finer] = merged[finer] + F.interpolate(merged[finer + 1], size=size, mode="nearest")
-        return [smooth(level) for smooth, level in zip(self.smooth, merged, strict=True)]
+        return [smooth(level) for smooth, level in zip(self.smooth, merge_top_down(merged), strict=True)]
 
 
 def panoptic_loss(

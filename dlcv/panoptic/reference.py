@@ -154,16 +154,48 @@ def validate_panoptic(ids: Tensor, segments: Sequence[Mapping], categories: Mapp
     ValueError: the result holds pixels of id 2, which no segment has
     """
     _check_result("the result", ids, segments, categories)
-    if missing := {segment["id"] for segment in segments} - set(ids.unique().tolist()):
-        raise ValueError(f"the result has no pixels of segment {min(missing)}")
-    stuff: dict[int, int] = {}
-    for segment in segments:
-        category, number = segment["category_id"], segment["id"]
-        if not categories[category] and category in stuff:
-            raise ValueError(
-                f"category {category} is stuff and has no instances; segments {stuff[category]} and {number} are two"
-            )
-        stuff[category] = number
+    _, missing, pieces = panoptic_problems(ids, segments, categories)
+    if missing:
+        raise ValueError(f"the result has no pixels of segment {missing[0]}")
+    if pieces:
+        several = " and ".join(str(s["id"]) for s in segments if s["category_id"] == pieces[0])
+        raise ValueError(
+            f"category {pieces[0]} is stuff and has no instances; segments {several} are more than one"
+        )
+
+
+def panoptic_problems(
+    ids: Tensor, segments: Sequence[Mapping], categories: Mapping[int, bool]
+) -> tuple[list[int], list[int], list[int]]:
+    """List where the map and the list of a panoptic result contradict each other.
+
+    Parameters
+    ----------
+    ids : integer Tensor of shape (H, W)
+        0 is void and needs no segment.
+    segments : sequence of dict
+    categories : dict
+        ``{category_id: is_thing}``.
+
+    Returns
+    -------
+    unknown : list of int
+        Ids of the map that no segment has.
+    missing : list of int
+        Ids of segments that have no pixels.
+    pieces : list of int
+        Categories of stuff that have more than one segment.
+        All three increase.
+
+    Examples
+    --------
+    >>> segments = [{"id": 1, "category_id": 3}, {"id": 2, "category_id": 3}, {"id": 5, "category_id": 7}]
+    >>> panoptic_problems(torch.tensor([[0, 1, 2, 4]]), segments, {3: False, 7: True})
+    ([4], [5], [3])
+    """
+    drawn, listed = set(ids.unique().tolist()) - {VOID}, {segment["id"] for segment in segments}
+    stuff = [segment["category_id"] for segment in segments if not categories[segment["category_id"]]]
+    return sorted(drawn - listed), sorted(listed - drawn), sorted({c for c in stuff if stuff.count(c) > 1})
 
 
 # ------------------------------------------------------------------------------- which segment is which

@@ -133,7 +133,7 @@ def test_other_divisors_and_other_voids():
         (
             row(1, 2),
             [{"id": 1, "category_id": 3}, {"id": 2, "category_id": 3}],
-            "category 3 is stuff and has no instances; segments 1 and 2 are two",
+            "category 3 is stuff and has no instances; segments 1 and 2 are more than one",
         ),
         (row(1, 1), [{"id": 1, "category_id": 9}], r"category 9; there are \[0, 3, 7, 8\]"),
         (row(1, 1), [{"id": 1, "category_id": 7}] * 2, "different ids from 1; the result has 1 twice"),
