@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 import scipy.signal
+import scipy.spatial
 import scipy.special
 import skimage.metrics
 import skimage.transform
@@ -499,6 +500,51 @@ def giou_by_sides(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     hull = (ax2.maximum(bx2) - ax1.minimum(bx1)) * (ay2.maximum(by2) - ay1.minimum(by1))
     union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - inter
     return 1 - inter / union + (hull - union) / hull
+
+
+@chapter
+def deeplab() -> Iterator[Row]:
+    from dlcv import deeplab as d
+
+    python_pool = in_python[torch.ops.aten._adaptive_avg_pool2d.default]
+    for bins, shape in ((6, (1, 512, 60, 60)), (3, (4, 256, 33, 47)), (1, (1, 2048, 64, 64))):
+        x = torch.rand(shape)
+        yield Row(
+            f"adaptive_average_pool: {bins} bins, {' x '.join(map(str, shape))}",
+            lambda x=x, bins=bins: d.adaptive_average_pool(x, bins),
+            lambda x=x, bins=bins: F.adaptive_avg_pool2d(x, bins),
+            lambda x=x, bins=bins: python_pool(x, [bins, bins]),
+            "torch._decomp",
+        )
+    unary, place = torch.rand(10, 1600), d.gaussian_features((40, 40), 5.0)
+    yield Row(
+        "dense_crf: 10 labels, 40 x 40 pixels, 5 steps",
+        lambda: d.dense_crf(unary, [place], [3.0], 5),
+        lambda: native_crf(unary, place, 3.0, 5),
+        lambda: scipy_crf(unary.numpy(), place.numpy(), 3.0, 5),
+        "scipy.spatial.distance.cdist, scipy.special.softmax",
+    )
+
+
+def native_crf(unary: torch.Tensor, features: torch.Tensor, weight: float, steps: int) -> torch.Tensor:
+    kernel = torch.exp(-0.5 * torch.cdist(features.T, features.T) ** 2).fill_diagonal_(0)
+    sums = kernel.sum(1)
+    kernel *= weight * sums.rsqrt() * sums.rsqrt()[:, None]
+    q = (-unary).softmax(0)
+    for _ in range(steps):
+        q = (q @ kernel - unary).softmax(0)
+    return q
+
+
+def scipy_crf(unary: np.ndarray, features: np.ndarray, weight: float, steps: int) -> np.ndarray:
+    kernel = np.exp(-0.5 * scipy.spatial.distance.cdist(features.T, features.T, "sqeuclidean"))
+    np.fill_diagonal(kernel, 0)
+    sums = kernel.sum(1)
+    kernel *= weight / np.sqrt(np.outer(sums, sums))
+    q = scipy.special.softmax(-unary, 0)
+    for _ in range(steps):
+        q = scipy.special.softmax(q @ kernel - unary, 0)
+    return q
 
 
 def assert_agree(row: Row) -> None:

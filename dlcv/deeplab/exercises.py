@@ -178,7 +178,7 @@ aspp = exercises.module(
     hints=(
         "Every branch gets the same `x` and gives `out_channels` maps of the same size. How many channels has the "
         "stack of all? `rates` says how many atrous ones there are.",
-        "Image pooling: `x.mean((2, 3), keepdim=True)` is `(N, C, 1, 1)`. After its 1x1 convolution, "
+        "Image pooling: `x.mean((2, 3), keepdim=True)` leaves one pixel for each channel. After its 1x1 convolution, "
         "`expand(-1, -1, *x.shape[2:])` gives every pixel the same values.",
         "Stack in the order 1x1, atrous branches, image, along axis 1, and project: "
         "`(2 + len(rates)) * out_channels` channels to `out_channels`. All 1x1 convolutions are without bias, with "
@@ -286,7 +286,7 @@ pool = exercises.function(
         "Seven rows in three bins: each should be 7/3 rows high. The first covers rows 0 to 2.33, so it touches rows "
         "0, 1 and 2. Which rows does the second touch?",
         "Bin `i` begins at `i * h / bins`, rounded down, and ends at `(i + 1) * h / bins`, rounded up. Whole numbers "
-        "only: `-(-a // b)` rounds up.",
+        "only: `//` rounds down, and minus the quotient of minus the number rounds up.",
         "Take `x[..., top:bottom, left:right].mean((-2, -1))` for each bin, and stack what you get.",
     ),
 )
@@ -720,8 +720,8 @@ kernel = exercises.function(
     hints=(
         "`features[:, :, None] - features[:, None, :]` has all differences: one for each feature and each pair of "
         "pixels. Square, add over the features.",
-        "`torch.exp(-0.5 * distance)` with the *squared* distance; then nobody listens to himself: "
-        "`fill_diagonal_(0)`.",
+        "`torch.exp` of minus half the *squared* distance; then nobody listens to himself: multiply by "
+        "`1 - torch.eye(len(k))`.",
         "Row sums `s` come after the diagonal has gone. Divide by `(s[:, None] * s[None, :]).sqrt()`.",
     ),
 )
@@ -804,8 +804,8 @@ step = exercises.function(
     difficulty=3,
     minutes=12,
     hints=(
-        "Row `l` of `q` says how much each pixel believes in label `l`. Pixel `i` gets the sum over `j` of "
-        "`kernel[i, j] * q[l, j]`: one matrix product for all.",
+        "A row of `q` says how much each pixel believes in one label. A pixel gets the sum of that row, each times "
+        "what stands in its own row of `kernel`: one matrix product for all labels and pixels.",
         "The votes stand in the exponent with plus, `unary` with minus: it is a cost.",
         "`(q @ kernel.T - unary).softmax(0)`: each pixel's labels stand in a column.",
     ),

@@ -539,13 +539,12 @@ def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tenso
             f"features must be floats (D, pixels); got {features.dtype} of {tuple(features.shape)}"
         )
     distance = torch.cdist(features.T, features.T, compute_mode="donot_use_mm_for_euclid_dist")
-    itself = torch.eye(len(distance), dtype=torch.bool, device=distance.device)
-    kernel = torch.exp(-0.5 * distance**2).masked_fill(itself, 0)
+    kernel = torch.exp(-0.5 * distance**2) * (1 - torch.eye(len(distance)).to(distance))
     if normalization == "none":
         return kernel
     sums = kernel.sum(1)
     scale = sums.where(sums > 0, 1.0).rsqrt()
-    return kernel * scale * scale[:, None]
+    return kernel * torch.outer(scale, scale)
 
 
 def mean_field_step(q: Tensor, unary: Tensor, kernel: Tensor) -> Tensor:
@@ -633,7 +632,7 @@ def dense_crf(
         raise ValueError(f"features must have {unary.shape[1]} columns, one a pixel; got {given}")
     kernel = unary.new_zeros(unary.shape[1], unary.shape[1])
     for f, weight in zip(features, weights, strict=True):
-        kernel = kernel + weight * pairwise_kernel(f.to(unary), normalization)
+        kernel = kernel.add(pairwise_kernel(f.to(unary), normalization), alpha=weight)
     q = (-unary).softmax(0)
     for _ in range(iterations):
         q = mean_field_step(q, unary, kernel)
