@@ -226,7 +226,25 @@ EXPERIMENTS: dict[str, dict[str, Experiment]] = {
             {"RoI Align draws better outlines": lambda n: n["RoI Align, mask IoU"] > n["RoI Pool, mask IoU"]},
         )
     },
-    "deeplab": {"heads": Experiment(context), "refine": Experiment(random_field)},
+    "deeplab": {
+        "heads": Experiment(
+            context,
+            {
+                "every network is more than 0.25 above it": lambda n: (
+                    min(value for name, value in n.items() if name.endswith("mean IoU")) > 0.2295 + 0.25
+                )
+            },
+        ),
+        "refine": Experiment(
+            random_field,
+            {
+                "With every seed the field improves both numbers": lambda n: (
+                    n["after: mean IoU"] > n["before: mean IoU"]
+                    and n["after: boundary IoU"] > n["before: boundary IoU"]
+                )
+            },
+        ),
+    },
     "losses": {
         "five": Experiment(
             five_losses,

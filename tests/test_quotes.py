@@ -85,6 +85,28 @@ def test_chapter_07():
         assert f"| {name} | {' | '.join(row)} |" in said
 
 
+def test_chapter_08():
+    said = text("08_deeplab")
+    colour = span("fcn", "colours", "mean IoU", 3)
+    assert f"The best guess by a pixel's colour alone has a mean IoU of {colour}" in said
+    for head in ("plain", "PPM", "ASPP"):
+        columns = [
+            span("deeplab", "heads", f"{head}: {what}", 3)
+            for what in ("mean IoU", "boundary IoU", "IoU of large things")
+        ]
+        assert "| {} | {} | {} | {} |".format(head, *columns) in said
+    numbers = KEPT["deeplab"]["heads"]["numbers"]
+    for what in ("mean IoU", "boundary IoU", "IoU of large things"):
+        ranges = [numbers[f"{head}: {what}"] for head in ("plain", "PPM", "ASPP")]
+        assert max(map(min, ranges)) <= min(map(max, ranges)), what
+    assert "The ranges of the three heads overlap in every column" in said
+    for claims in (KEPT["deeplab"][cell]["claims"] for cell in ("heads", "refine")):
+        assert all(words in said for words in claims)
+    for when, name in (("before", "network alone"), ("after", "with the field")):
+        columns = [span("deeplab", "refine", f"{when}: {what}", 3) for what in ("mean IoU", "boundary IoU")]
+        assert "| {} | {} | {} |".format(name, *columns) in said
+
+
 def test_chapter_13():
     said = text("13_losses")
     for name in ("cross-entropy", "balanced cross-entropy", "focal, γ = 2", "Dice", "cross-entropy + Dice"):

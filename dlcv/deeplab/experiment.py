@@ -18,7 +18,6 @@ from dlcv.deeplab.reference import (
     bilateral_features,
     conv_norm_relu,
     dense_crf,
-    gaussian_features,
 )
 from dlcv.device import at_scale
 from dlcv.full_scale import FullScale
@@ -194,16 +193,15 @@ def maps_figure(found: Mapping[str, Result], number: int = 3) -> Picture:
 def refine(
     network: nn.Module, image: Tensor, colour: float = 0.05, weight: float = 3.0, iterations: int = 5
 ) -> Tensor:
-    """Class map (H, W) of an image (3, H, W) by a network and a dense random field behind it."""
+    """Class map (H, W) of an image (3, H, W) by a network and a dense random field of one kernel, place and colour."""
     unary = -network(image[None])[0].log_softmax(0)
-    features = [gaussian_features(image.shape[1:], 1.5), bilateral_features(image, 8.0, colour)]
-    q = dense_crf(unary.flatten(1), features, [1.0, weight], iterations)
+    q = dense_crf(unary.flatten(1), bilateral_features(image, 8.0, colour), weight, iterations)
     return q.argmax(0).reshape(image.shape[1:])
 
 
 def refined_scores(network: nn.Module, count: int | None = None, **settings: float) -> tuple[Score, Score]:
     """Scores of a network on some unseen scenes, before and after the random field."""
-    count = at_scale(2, 32, 256) if count is None else count
+    count = at_scale(2, 16, 256) if count is None else count
     images, labels = (part[:count] for part in unseen_scenes())
     after = torch.stack([refine(network, image, **settings) for image in images])
     return score(predict(network, images), labels), score(after, labels)
