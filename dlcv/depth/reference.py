@@ -731,7 +731,7 @@ def backproject(depth: Tensor, K: Tensor) -> Tensor:
     if depth.dim() != 2:
         raise ValueError(f"depth must be (H, W); got {tuple(depth.shape)}")
     depth = _floating(depth)
-    fx, fy, cx, cy = _intrinsics(K)
+    fx, fy, cx, cy = _intrinsics(K, depth)
     u = torch.arange(depth.shape[1], dtype=depth.dtype, device=depth.device)
     v = torch.arange(depth.shape[0], dtype=depth.dtype, device=depth.device)[:, None]
     return torch.stack([(u - cx) * depth / fx, (v - cy) * depth / fy, depth], -1)
@@ -764,7 +764,7 @@ def project(points: Tensor, K: Tensor) -> Tensor:
     if points.dim() == 0 or points.shape[-1] != 3:
         raise ValueError(f"points must be (..., 3) as X, Y, Z; got {tuple(points.shape)}")
     points = _floating(points)
-    fx, fy, cx, cy = _intrinsics(K)
+    fx, fy, cx, cy = _intrinsics(K, points)
     x, y, z = points.unbind(-1)
     z = z.masked_fill(z <= 0, torch.nan)
     return torch.stack([fx * x / z + cx, fy * y / z + cy], -1)
@@ -849,17 +849,17 @@ def _check_pairs(depth: Tensor, a: Tensor, b: Tensor, relation: Tensor) -> None:
         raise ValueError("relation must hold 1 (a is farther), -1 (a is nearer) and 0 (equally far) only")
 
 
-def _intrinsics(K: Tensor) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy of a camera matrix, as numbers."""
+def _intrinsics(K: Tensor, like: Tensor) -> tuple[Tensor, ...]:
+    """fx, fy, cx, cy of a camera matrix, each a scalar; gradients flow back to K."""
     matrix = torch.as_tensor(K)
     if matrix.shape != (3, 3):
         raise ValueError(f"K must be (3, 3); got {tuple(matrix.shape)}")
-    (fx, skew, cx), (zero, fy, cy), last = matrix.tolist()
+    (fx, skew, _), (zero, fy, _), last = matrix.tolist()
     if not (fx > 0 and fy > 0 and skew == zero == 0 and last == [0, 0, 1]):
-        raise ValueError(
-            f"K must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; got {matrix.tolist()}"
-        )
-    return fx, fy, cx, cy
+        wanted = "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0"
+        raise ValueError(f"K must be {wanted}; got {matrix.tolist()}")
+    matrix = matrix.to(like)
+    return matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
 
 
 def _pixelwise(in_channels: int, hidden: int, out_channels: int) -> nn.Sequential:

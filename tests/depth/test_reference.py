@@ -152,9 +152,9 @@ def test_what_stands_at_invalid_pixels_does_not_leak(loss, garbage):
 def test_a_loss_over_no_pixels_is_0_with_a_gradient(loss):
     prediction, target, mask = maps(2, 6, 9, known=0)
     found = loss(prediction, target, mask)
-    assert float(found) == 0
+    assert found == 0
     assert_close(torch.autograd.grad(found, prediction)[0], torch.zeros_like(prediction))
-    assert float(loss(prediction[:0], target[:0], mask[:0])) == 0
+    assert loss(prediction[:0], target[:0], mask[:0]) == 0
 
 
 @losses
@@ -699,6 +699,10 @@ def test_gradients_of_points_are_those_of_small_differences():
     assert torch.autograd.gradcheck(lambda depth: backproject(depth, camera()), depth)
     points = (torch.rand(5, 3, dtype=torch.float64) + 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda points: project(points, camera()), points)
+    fx = torch.tensor(120.0, dtype=torch.float64, requires_grad=True)
+    others = torch.tensor([[0, 0, 7.5], [0, 110, 4], [0, 0, 1]], dtype=torch.float64)
+    corner = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 0, 0]], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda fx: backproject(depth, others + fx * corner), fx)
 
 
 @pytest.mark.parametrize(
