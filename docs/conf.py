@@ -48,6 +48,7 @@ autodoc_default_options = {
 }  # matplotlib's docstrings are not written for this site
 autodoc_typehints = "none"  # docstrings say shapes as well
 napoleon_google_docstring = False
+napoleon_use_ivar = True  # fields of a NamedTuple are listed by autodoc as well
 
 katex_css_path = "katex-math.css"  # KaTeX's own would ask for fonts from outside; MathML needs none
 katex_options = 'output: "mathml", throwOnError: false'
@@ -69,10 +70,11 @@ html_domain_indices = False  # the API's own list is enough
 html_show_sphinx = False
 
 
-def initials(app, what, name, obj, options, lines):
-    """Keep an author's initial from being read as the number of a list: "P. Jaccard"."""
+def plain_text(app, what, name, obj, options, lines):
+    """Keep what is no markup from being read as such: "P. Jaccard" as a list, the star of a shape "(N, *S)"."""
     lines[:] = [re.sub(r"^(\.\. \[\d+\] \w)\. ", r"\1\\. ", line) for line in lines]
+    lines[:] = [re.sub(r"(?<=[ (])\*(?=[\w.]+[,)])", r"\\*", line) for line in lines]
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", initials)
+    app.connect("autodoc-process-docstring", plain_text, priority=400)  # before napoleon reads the sections
