@@ -284,9 +284,15 @@ def match_segments(prediction: tuple[Tensor, Sequence], target: tuple[Tensor, Se
     >>> match_segments(found, true)
     Matching(matches=[(4, 1, 0.75)], false_positives=[5, 6], false_negatives=[2])
     """
+    _check_result("the prediction", *prediction)
+    _check_result("the target", *target)
+    return _matching(prediction, target)
+
+
+def _matching(prediction: tuple[Tensor, Sequence], target: tuple[Tensor, Sequence]) -> Matching:
+    """`match_segments` of results that were checked already."""
     predicted, true = (
-        {segment["id"]: segment for segment in _check_result(name, *result)}
-        for name, result in (("the prediction", prediction), ("the target", target))
+        {segment["id"]: segment for segment in segments} for _, segments in (prediction, target)
     )
     overlaps = segment_overlaps(prediction[0], target[0])
     predicted_area, true_area = defaultdict(int), defaultdict(int)
@@ -465,7 +471,7 @@ def _counts(
     prediction: tuple[Tensor, Sequence], target: tuple[Tensor, Sequence]
 ) -> dict[int, tuple[float, int, int, int]]:
     """Sum of IoU, TP, FP and FN of each category in one image."""
-    matching = match_segments(prediction, target)
+    matching = _matching(prediction, target)
     predicted, true = ({s["id"]: s["category_id"] for s in segments} for _, segments in (prediction, target))
     counted = [(predicted[p], (iou, 1, 0, 0)) for p, _, iou in matching.matches]
     counted += [(predicted[p], (0.0, 0, 1, 0)) for p in matching.false_positives]
@@ -509,8 +515,8 @@ def _check_whole(name: str, numbers: Tensor, below: int | None = None) -> None:
 
 def _check_result(
     name: str, ids: Tensor, segments: Sequence[Mapping], categories: Mapping[int, bool] | None = None
-) -> Sequence[Mapping]:
-    """Return the segments, if each is one, and each id of the map has one."""
+) -> None:
+    """Raise unless each segment is one, and each id of the map has one."""
     if ids.dim() != 2:
         raise ValueError(f"ids of {name} must be (H, W); got {tuple(ids.shape)}")
     _check_whole(f"ids of {name}", ids)
@@ -526,7 +532,6 @@ def _check_result(
         known.add(number)
     if unknown := set(ids.unique().tolist()) - known:
         raise ValueError(f"{name} holds pixels of id {min(unknown)}, which no segment has")
-    return segments
 
 
 def _again(number: int) -> str:
