@@ -9,10 +9,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ["DLCV_PROGRESS"] = ""  # kernels that the tests start are no learner's
 
+import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
+# A busy machine is no mistake: an example may take as long as it takes.
+hypothesis.settings.register_profile("course", deadline=None)
+hypothesis.settings.load_profile("course")
 
 
 def pytest_collection_modifyitems(items):
