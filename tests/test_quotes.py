@@ -105,6 +105,9 @@ def test_chapter_08():
     for when, name in (("before", "network alone"), ("after", "with the field")):
         columns = [span("deeplab", "refine", f"{when}: {what}", 3) for what in ("mean IoU", "boundary IoU")]
         assert "| {} | {} | {} |".format(name, *columns) in said
+    for name in ("plain", "weighted"):
+        row = (spread("unet", "nuclei", f"{name}, AP50", 2), span("unet", "nuclei", f"{name}, merged", 0))
+        assert f"| {name} | {' | '.join(row)} |" in said
 
 
 def test_chapter_13():
