@@ -105,7 +105,8 @@ def _environment(settings: Path) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "MPLBACKEND"))
     }
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**kept, **places, "PYTHONPATH": paths, "IPYTHONDIR": str(settings / "ipython")}
+    quick = {"DLCV_SCALE": "smoke"}  # a training is there to be seen moving, not to learn
+    return {**kept, **places, **quick, "PYTHONPATH": paths, "IPYTHONDIR": str(settings / "ipython")}
 
 
 def _wait_until_it_answers(address: str, process: subprocess.Popen, log: Path, seconds: float = 60) -> None:
@@ -260,14 +261,14 @@ class Lab:
         """What the sliders, menus and boxes to tick below a cell are called."""
         return self.cell(name).locator(CONTROL).locator(LABEL).all_inner_texts()
 
-    def slide(self, name: str, control: str) -> None:
-        """Move a slider one step, up if there is room; choose a menu's next entry; tick a box."""
+    def slide(self, name: str, control: str, back: bool = False) -> None:
+        """Move a slider one step, up if there is room; choose a menu's next entry; tick a box. `back`: down."""
         row = self.cell(name).locator(CONTROL).filter(has=self.page.locator(LABEL, has_text=exactly(control)))
         handle = row.locator("[role=slider], select, input[type=checkbox]").first
         handle.focus()
         if row.locator("[role=slider]").count():
             last = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
-            self.page.keyboard.press("ArrowLeft" if last else "ArrowRight")
+            self.page.keyboard.press("ArrowLeft" if last or back else "ArrowRight")
         elif row.locator("select").count():
             chosen = handle.evaluate("menu => menu.selectedIndex")
             count = handle.evaluate("menu => menu.options.length")
