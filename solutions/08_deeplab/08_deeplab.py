@@ -687,8 +687,9 @@ experiment.crf_figure(found["ASPP"].network)
 # | with the field | 0.561 to 0.590 | 0.424 to 0.442 |
 #
 # The settings were chosen on eight other scenes. With every seed the field improves both numbers, and the outlines by
-# far the most. So much for "unnecessary". Two things speak for it here. Stride 4 is coarse on 64 pixels, and the network
-# has learned for a minute. And the scenes are the field's dream: rendered surfaces end where their colour ends.
+# far the most. Others have stopped using one, and here it is worth more than any head. Two things speak for it. Stride 4
+# is coarse on 64 pixels, and the network has learned for a minute. And the scenes are the field's dream: rendered surfaces
+# end where their colour ends.
 #
 # Then look at what it did *not* mend. Where the network is wrong about a whole thing, the field draws a clean outline
 # around the mistake. DeepLabv3 and v3+ have learned their outlines from thousands of photographs, in which edges of
