@@ -8,6 +8,7 @@ from dlcv.mask_rcnn.average_precision import (
     match_detections,
 )
 from dlcv.mask_rcnn.heads import KeypointHead, MaskHead
+from dlcv.mask_rcnn.network import MaskRCNN
 from dlcv.mask_rcnn.reference import (
     keypoint_loss,
     keypoint_targets,
@@ -23,6 +24,7 @@ __all__ = [
     "RECALLS",
     "KeypointHead",
     "MaskHead",
+    "MaskRCNN",
     "average_precision",
     "keypoint_loss",
     "keypoint_targets",
