@@ -1,0 +1,109 @@
+"""The experiment's parts: sources that lose scale and shift, the nets, and the heads that learn metres."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from dlcv.depth import align_scale_and_shift, experiment, ssi_mse
+
+
+@pytest.fixture(autouse=True)
+def smoke(monkeypatch):
+    monkeypatch.setenv("DLCV_SCALE", "smoke")
+
+
+@pytest.fixture(scope="module")
+def found():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLCV_SCALE", "smoke")
+        return experiment.compare(show=False)
+
+
+def test_scenes_know_most_depths_and_streets_go_farther():
+    images, depth, known = experiment.scenes(8, "street")
+    assert images.shape == (8, 3, 64, 64)
+    assert 0 < depth[known].min() < depth[known].max() < 80
+    _, inside, seen = experiment.scenes(8, "room")
+    assert known.float().mean() > 0.6
+    assert seen.float().mean() > 0.8
+    assert depth[known].max() > 5 * inside[seen].max()
+    for family, (low, high) in experiment.DOMAINS.items():
+        _, metres, valid = experiment.scenes(64, family)
+        assert low < metres[valid].min() < metres[valid].max() < high
+
+
+def test_a_source_loses_scale_and_shift_of_each_image_and_nothing_else():
+    _, depth, known = experiment.scenes(8)
+    target = experiment.sources(depth, known)
+    true = 1 / depth.clamp(min=0.1)
+    scale, shift = align_scale_and_shift(true, target, known)
+    assert ssi_mse(true, target, known) < 1e-9
+    assert ((scale > 0.25 - 1e-3) & (scale < 4 + 1e-3)).all()
+    assert (shift.abs() <= 1 + 1e-3).all()
+    assert len(set(scale.tolist())) == len(scale)
+    assert not target[~known].any()
+    assert not torch.equal(target, experiment.sources(depth, known, seed=1))
+
+
+def test_only_one_loss_minds_what_the_sources_lost():
+    _, depth, known = experiment.scenes(8)
+    true = 1 / depth.clamp(min=0.1)
+    target = experiment.sources(depth, known)
+    assert experiment.LOSSES["up to scale and shift"](true, target, known) < 1e-5
+    assert experiment.LOSSES["as they are"](true, target, known) > 0.05
+
+
+def test_each_source_has_the_same_say():
+    _, depth, known = experiment.scenes(8)
+    wrong, target = depth.clone(), experiment.sources(depth, known)
+    louder = target * torch.tensor([100.0] + [1.0] * 7)[:, None, None]
+    loss = experiment.LOSSES["up to scale and shift"]
+    assert_close(loss(wrong, louder, known), loss(wrong, target, known))
+
+
+def test_both_losses_train_and_are_measured(found):
+    assert list(found) == list(experiment.LOSSES)
+    for one in found.values():
+        assert one.depth.shape == (8, 64, 64)
+        assert one.scores["abs_rel"] > 0
+        assert 0 <= one.scores["delta1"] <= 1
+    assert len(experiment.rows(found).splitlines()) == 1 + len(found)
+    assert experiment.maps_figure(found)._repr_png_().startswith(b"\x89PNG")
+    again = experiment.compare(show=False)
+    assert torch.equal(again["as they are"].depth, found["as they are"].depth)
+
+
+def test_heads_learn_and_the_net_below_stays(found):
+    net = found["up to scale and shift"].net
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    model = experiment.learn_metres(net, show=False)
+    assert_close(dict(model.net.state_dict()), before, rtol=0, atol=0)
+    depths, scores = model(experiment.scenes(4)[0])
+    assert depths.shape == (4, 2, 64, 64)
+    assert scores.shape == (4, 2)
+    for head, (low, high) in zip(depths.unbind(1), experiment.DOMAINS.values(), strict=True):
+        assert ((head >= low) & (head <= high)).all()
+    numbers = experiment.metres(model)
+    assert list(numbers) == list(experiment.DOMAINS)
+    for one in numbers.values():
+        assert min(one["head for rooms"], one["head for streets"]) - 1e-6 <= one["routed"]
+        assert one["routed"] <= max(one["head for rooms"], one["head for streets"]) + 1e-6
+        assert 0 <= one["routed wrongly"] <= 1
+    assert len(experiment.metres_rows(numbers).splitlines()) == 3
+
+
+def test_the_heads_do_not_see_scale_and_shift_of_what_is_below(found):
+    """Relative depth comes in normalised: a net whose last layer is scaled gives the same metres."""
+    torch.manual_seed(0)
+    model = experiment.Heads(found["up to scale and shift"].net).eval()
+    images = experiment.scenes(2)[0]
+    before = model(images)[0]
+    with torch.no_grad():
+        for part in model.net.parts:
+            part.weight.mul_(7.0)
+            part.bias.mul_(7.0).add_(1.0)
+        after = model(images)[0]
+        for part in model.net.parts:
+            part.bias.sub_(1.0).div_(7.0)
+            part.weight.div_(7.0)
+    assert_close(after, before, rtol=1e-3, atol=1e-3)
