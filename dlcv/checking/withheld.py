@@ -77,7 +77,7 @@ class Left:
         own = getattr(sys.modules.get("__main__"), name, None)
         if not callable(own) or getattr(own, "__module__", None) != "__main__" or name in self.running:
             return None
-        return own if isinstance(own, type) else functools.partial(self._run, name, own)
+        return functools.partial(self._run, name, own)
 
     def _run(self, name: str, own: Callable, /, *args: Any, **kwargs: Any) -> Any:
         self.running.add(name)  # an answer that calls itself by way of the package would never end
