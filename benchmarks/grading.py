@@ -7,6 +7,8 @@ A class of honest submissions is graded by ``nbgrader autograde`` and ``nbgrader
 feedback pages. Time is given by the clock, and of processors: the second is what a busy machine changes least.
 The lower bound is the learners' own code alone (`own_code.py`).
 
+Where otter-grader is installed, it grades the class as a second peer (`otter_peer.py`).
+
 ``--scale`` grades classes of these sizes by ours alone: the cost of one more submission, and the memory of the
 processes at the start and at the end.
 
@@ -31,6 +33,7 @@ from honest_class import hand_in, honest_class
 from kept import about, keep
 from measured import Cost, measured
 from nbgrader.api import Gradebook
+from otter_peer import grade_by_otter, is_installed
 from processes import Memory
 
 from autograder.build import build, text_of
@@ -83,6 +86,10 @@ class Bench:
         place = [f"--CourseDirectory.root={course.folder}", f"--CourseDirectory.db_url={course.db_url}"]
         return measured([*words, *place], ROOT, self.environment)
 
+    def otter(self, course: Course) -> Cost:
+        """otter-grader, where it is installed."""
+        return grade_by_otter(course, self.assignment, self.folder / "otter", self.environment)
+
     def limit(self, course: Course) -> Cost:
         """The learners' own code alone."""
         lines: list[str] = []
@@ -134,6 +141,7 @@ def compare(bench: Bench, submissions: int) -> dict:
     stock = parts["autograde"] + parts["generate_feedback"]
     limit = bench.limit(first)
     start = bench.ours(bench.course("one", 1))
+    otter = bench.otter(first) if is_installed() else None
     print(f"{submissions} submissions of {bench.assignment}: seconds for one of them")
     print(f"{'':44}{'clock':>10}{'processor':>12}")
     for name, cost in {
@@ -142,6 +150,7 @@ def compare(bench: Bench, submissions: int) -> dict:
         "nbgrader, both": stock,
         "python -m autograder grade": ours,
         "the learners' own code, one core": limit,
+        **({"otter run": otter} if otter else {}),
     }.items():
         print(f"{name:44}{cost.wall / submissions:>10.3f}{cost.cpu / submissions:>12.3f}")
     print(f"{'a class of one, by ours: start and end':44}{start.wall:>10.3f}{start.cpu:>12.3f}")
@@ -160,9 +169,17 @@ def compare(bench: Bench, submissions: int) -> dict:
         "speedup_cpu": round(stock.cpu / ours.cpu, 2),
         "of_limit": round(ours.cpu / limit.cpu, 2),
         "same_points": not found and complete,
+        "otter_speedup": round(otter.wall / ours.wall, 2) if otter else None,
         "seconds": {
             name: {"wall": round(cost.wall, 3), "cpu": round(cost.cpu, 3)}
-            for name, cost in {**parts, "ours": ours, "limit": limit, "class of one": start}.items()
+            for name, cost in {
+                **parts,
+                "ours": ours,
+                "limit": limit,
+                "class of one": start,
+                "otter": otter,
+            }.items()
+            if cost
         },
     }
 
