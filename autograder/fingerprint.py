@@ -57,7 +57,7 @@ def exercise_digest(exercise: Exercise) -> str:
         reach.note(f"slip {slip.name}", f"{slip.diagnosis}\n{slip.source and meaning(slip.source)}")
         reach.follow(slip.program)
     if exercise.derivation is not None:
-        reach.follow(vars(exercise.derivation))
+        reach.follow(_state(exercise.derivation))
     return digest(repr(options) + "\n" + reach.text())
 
 
@@ -165,11 +165,21 @@ class _Reach:
             self.note("tensor", repr((thing.dtype, thing.tolist())))
         elif _is_ours(type(thing).__module__):
             self.follow(type(thing))
-            self.follow(getattr(thing, "__dict__", {}))
+            self.follow(_state(thing))
         elif not _is_engines(type(thing).__module__):
             # What shows its address has no text of its own.
             shown = repr(thing)
             self.note("value", type(thing).__qualname__ if " at 0x" in shown else shown)
+
+
+def _state(thing: Any) -> dict[str, Any]:
+    """What an object was made with; not what it has worked out since, which differs from one process to the next."""
+    kept = getattr(thing, "__dict__", {})
+    return {
+        name: value
+        for name, value in kept.items()
+        if not isinstance(getattr(type(thing), name, None), functools.cached_property)
+    }
 
 
 def _is_ours(module: str) -> bool:

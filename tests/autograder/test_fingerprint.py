@@ -1,5 +1,7 @@
 """The fingerprint of an exercise changes with the code that decides about it, and with nothing else."""
 
+import copy
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -175,6 +177,19 @@ def test_a_set_in_a_lambda_has_no_order():
         for seed in range(4)
     }  # fmt: skip
     assert len(found) == 1
+
+
+def test_the_same_after_the_exercise_was_used():
+    """A derivation keeps its symbols and its model answer once they were asked for."""
+    exercises = load_exercises("transposed_convolution")
+    (name,) = [name for name, exercise in exercises.items() if exercise.derivation is not None][:1]
+    unused = dataclasses.replace(exercises[name], derivation=copy.copy(exercises[name].derivation))
+    for kept in ("_symbols", "_model"):
+        vars(unused.derivation).pop(kept, None)
+    before = exercise_digest(unused)
+    unused.derivation.model()
+    assert {"_symbols", "_model"} <= vars(unused.derivation).keys()
+    assert exercise_digest(unused) == before
 
 
 def test_all_exercises_of_a_chapter_differ():

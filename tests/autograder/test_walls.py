@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import indent
@@ -326,15 +327,20 @@ def test_an_answer_that_takes_too_much_memory_costs_its_own_exercise(small_class
 def test_who_runs_the_machine_out_of_memory_goes_first(attempt, sandbox):
     """Learners' processes, not the grader, which is larger, nor the warm interpreter."""
     psutil = pytest.importorskip("psutil")
-    warm, seen = psutil.Process(sandbox.process.pid), set()
-    before, ended = (
-        {readiness(process) for process in (warm, *warm.children(recursive=True))},
-        threading.Event(),
-    )
+    warm, seen, ended = psutil.Process(sandbox.process.pid), set(), threading.Event()
+
+    def now() -> set[str]:
+        with contextlib.suppress(psutil.Error):  # one that ends while it is asked for
+            return {readiness(process) for process in (warm, *warm.children(recursive=True))}
+        return set()
+
+    patience = time.monotonic() + 20
+    while "1000" in (before := now()) and time.monotonic() < patience:
+        time.sleep(0.05)  # what the run before left is still being ended
 
     def look():
         while not ended.wait(0.05):
-            seen.update(readiness(process) for process in warm.children(recursive=True))
+            seen.update(now())
 
     with ThreadPoolExecutor(1) as pool:
         watching = pool.submit(look)
