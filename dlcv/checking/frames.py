@@ -30,6 +30,7 @@ def is_learners(filename: str) -> bool:
 
 
 def learner_frame(frame: types.FrameType | None) -> types.FrameType | None:
+    """Return the innermost frame of the learner's code, seen from `frame`; None if there is none."""
     while frame is not None:
         if is_learners(frame.f_code.co_filename):
             return frame

@@ -144,6 +144,7 @@ def source_html(exercise, source: str) -> str:
 
 
 def remark_html(words: str) -> str:
+    """Return a plain remark, with its `backticked` words set as code."""
     return f'<div role="status" style="max-width:60em">{_code_words(words)}</div>'
 
 

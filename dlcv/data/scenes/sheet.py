@@ -122,6 +122,7 @@ def all_truths(number: int = 26, *, height: int = 240, **changes) -> Picture:
 
 
 def main() -> None:
+    """Write both pictures into the folder that the command line names."""
     folder = Path(sys.argv[1])
     with matplotlib.rc_context(STYLE):
         for name, figure in (("scene", all_truths()), ("scenes", contact_sheet())):
