@@ -5,11 +5,11 @@ Every reference of the course takes such arguments, and says in the same words w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from numbers import Integral
 
-__all__ = ["check_at_least", "every", "pair", "per_axis"]
+__all__ = ["check_at_least", "every", "pair", "per_axis", "several"]
 
 
 def per_axis(
@@ -65,6 +65,24 @@ def pair(name: str, value: float | Sequence[float], kind: type = Integral) -> tu
     (2, 1.5)
     """
     return per_axis(name, value, 2, kind)
+
+
+def several(name: str, values: Sequence[float], kind: type = Integral) -> tuple[float, ...]:
+    """One number or more, in a sequence; none, or a number by itself, is an error.
+
+    Examples
+    --------
+    >>> several("rates", [6, 12])
+    (6, 12)
+    >>> several("rates", 6)
+    Traceback (most recent call last):
+    ValueError: rates must be a sequence of ints; got 6
+    """
+    items = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else ()
+    if not items or not all(isinstance(item, kind) for item in items):
+        wanted = "ints" if kind is Integral else "numbers"
+        raise ValueError(f"{name} must be a sequence of {wanted}; got {values!r}")
+    return items
 
 
 def check_at_least(least: float, **values: float | Sequence[float]) -> None:

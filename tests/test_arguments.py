@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcv.arguments import check_at_least, every, pair, per_axis
+from dlcv.arguments import check_at_least, every, pair, per_axis, several
 
 
 def test_one_number_stands_for_every_axis():
@@ -15,6 +15,7 @@ def test_one_number_stands_for_every_axis():
     assert pair("size", torch.zeros(2, 5).shape) == (2, 5)
     assert pair("size", np.int64(4)) == (4, 4)
     assert pair("scale", (1.5, 2), Real) == (1.5, 2)
+    assert several("rates", range(2)) == (0, 1) and several("sizes", [0.5], Real) == (0.5,)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,9 @@ def test_one_number_stands_for_every_axis():
         (lambda: pair("padding", "12"), "got '12'"),
         (lambda: pair("padding", None), "got None"),
         (lambda: pair("scale", float("nan"), Real), "^scale must be a number or a pair of numbers; got nan$"),
+        (lambda: several("rates", []), r"^rates must be a sequence of ints; got \[\]$"),
+        (lambda: several("rates", (1, 1.5)), r"^rates must be a sequence of ints; got \(1, 1.5\)$"),
+        (lambda: several("sizes", "12", Real), "^sizes must be a sequence of numbers; got '12'$"),
         (lambda: check_at_least(1, kernel_size=1, stride=(1, 0)), "^stride must be at least 1; got 0$"),
         (lambda: check_at_least(0, scale=float("nan")), "^scale must be at least 0; got nan$"),
     ],

@@ -23,7 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, pair, several
+
+HALF = (torch.float16, torch.bfloat16)
+"""Dtypes with too few digits to add up in: sums are taken in single precision."""
 
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 """Rates of the three atrous branches for each output stride: half the stride, twice the rate."""
@@ -98,7 +101,8 @@ class ASPP(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int = 256, rates: Sequence[int] = RATES[16]):
         super().__init__()
-        check_at_least(1, in_channels=in_channels, out_channels=out_channels, rates=tuple(rates))
+        rates = several("rates", rates)
+        check_at_least(1, in_channels=in_channels, out_channels=out_channels, rates=rates)
         self.pixel = conv_norm_relu(in_channels, out_channels)
         self.atrous = nn.ModuleList(AtrousBranch(in_channels, out_channels, rate) for rate in rates)
         self.image = conv_norm_relu(in_channels, out_channels)
@@ -184,7 +188,7 @@ def adaptive_average_pool(x: Tensor, bins: int | Sequence[int]) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor of shape (..., H, W)
+    x : floating Tensor of shape (..., H, W)
     bins : int or (int, int)
         Down and across. There may be more bins than pixels: pixels are then repeated.
 
@@ -201,18 +205,16 @@ def adaptive_average_pool(x: Tensor, bins: int | Sequence[int]) -> Tensor:
     check_at_least(1, bins=(rows, columns))
     if x.dim() < 2 or 0 in x.shape[-2:]:
         raise ValueError(f"x must be (..., H, W) with at least one pixel; got {tuple(x.shape)}")
-    down, across = (
-        _bin_weights(size, n).to(x) for size, n in zip(x.shape[-2:], (rows, columns), strict=True)
-    )
-    return down @ x @ across.T
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floating; got {x.dtype}")
+    wide = x.float() if x.dtype in HALF else x
+    across = torch.stack([wide[..., part].mean(-1) for part in _bins(x.shape[-1], columns)], -1)
+    return torch.stack([across[..., part, :].mean(-2) for part in _bins(x.shape[-2], rows)], -2).to(x.dtype)
 
 
-def _bin_weights(size: int, bins: int) -> Tensor:
-    """(bins, size): the weight of each pixel in each bin's mean."""
-    place, i = torch.arange(size), torch.arange(bins)[:, None]
-    start, end = i * size // bins, -(-(i + 1) * size // bins)
-    inside = (place >= start) & (place < end)
-    return inside / (end - start)
+def _bins(size: int, bins: int) -> list[slice]:
+    """Which pixels of an axis each bin holds."""
+    return [slice(i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins)]
 
 
 class PyramidPooling(nn.Module):
@@ -239,7 +241,7 @@ class PyramidPooling(nn.Module):
 
     def __init__(self, in_channels: int, bins: Sequence[int] = (1, 2, 3, 6)):
         super().__init__()
-        self.bins = tuple(bins)
+        self.bins = several("bins", bins)
         check_at_least(1, bins=self.bins)
         check_at_least(len(self.bins), in_channels=in_channels)
         channels = in_channels // len(self.bins)
@@ -286,6 +288,8 @@ def hypercolumns(features: Sequence[Tensor], size: int | Sequence[int]) -> Tenso
     """
     size = pair("size", size)
     check_at_least(1, size=size)
+    if isinstance(features, Tensor):
+        raise ValueError(f"features must be a list of maps; got one tensor {tuple(features.shape)}")
     if not features or any(f.dim() != 4 or len(f) != len(features[0]) for f in features):
         given = ", ".join(str(tuple(f.shape)) for f in features) or "none"
         raise ValueError(f"features must be maps (N, C, H, W) of the same images; got {given}")
@@ -458,13 +462,18 @@ def gaussian_features(shape: Sequence[int], sigma: float | Sequence[float]) -> T
     tensor([[0.0000, 0.0000, 0.5000, 0.5000],
             [0.0000, 0.5000, 0.0000, 0.5000]])
     """
+    return _places(shape, sigma, torch.float32)
+
+
+def _places(shape: Sequence[int], sigma: float | Sequence[float], dtype: torch.dtype) -> Tensor:
+    """`gaussian_features` in another precision."""
     height, width = pair("shape", shape)
     down, across = pair("sigma", sigma, Real)
     check_at_least(1, shape=(height, width))
     if not (down > 0 and across > 0):
         raise ValueError(f"sigma must be positive; got {sigma}")
-    rows = (torch.arange(height) / down)[:, None].expand(height, width)
-    columns = (torch.arange(width) / across).expand(height, width)
+    rows = (torch.arange(height, dtype=dtype) / down)[:, None].expand(height, width)
+    columns = (torch.arange(width, dtype=dtype) / across).expand(height, width)
     return torch.stack([rows, columns]).flatten(1)
 
 
@@ -500,8 +509,8 @@ def bilateral_features(
         raise ValueError(
             f"sigma_colour must be a positive number, or {len(image)} of them; got {sigma_colour}"
         )
-    place = gaussian_features(image.shape[1:], sigma_position).to(image)
-    return torch.cat([place, image.flatten(1) / sigmas.reshape(-1, 1)])
+    place = _places(image.shape[1:], sigma_position, image.dtype).to(image.device)
+    return torch.cat([place, image.flatten(1) / sigmas.reshape(-1, 1).to(image.device)])
 
 
 def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tensor:
@@ -538,13 +547,16 @@ def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tenso
         raise ValueError(
             f"features must be floats (D, pixels); got {features.dtype} of {tuple(features.shape)}"
         )
-    distance = torch.cdist(features.T, features.T, compute_mode="donot_use_mm_for_euclid_dist")
-    kernel = torch.exp(-0.5 * distance**2) * (1 - torch.eye(len(distance)).to(distance))
-    if normalization == "none":
-        return kernel
-    sums = kernel.sum(1)
-    scale = sums.where(sums > 0, 1.0).rsqrt()
-    return kernel * torch.outer(scale, scale)
+    wide = features.float() if features.dtype in HALF else features
+    distance = torch.cdist(wide.T, wide.T, compute_mode="donot_use_mm_for_euclid_dist")
+    exponent = (-0.5 * distance**2).masked_fill(torch.eye(len(distance)).to(distance).bool(), -torch.inf)
+    kernel = exponent.exp()
+    if normalization == "symmetric":
+        # In logarithms: of two pixels far from all others, one over the product of both sums may be infinite.
+        alone = kernel.sum(1) == 0
+        half = exponent.logsumexp(1).masked_fill(alone, 0) / 2
+        kernel = (exponent - half[:, None] - half).exp().masked_fill(alone[:, None] | alone, 0)
+    return kernel.to(features.dtype)
 
 
 def mean_field_step(q: Tensor, unary: Tensor, kernel: Tensor) -> Tensor:
@@ -577,6 +589,10 @@ def mean_field_step(q: Tensor, unary: Tensor, kernel: Tensor) -> Tensor:
     >>> mean_field_step(q, torch.zeros(2, 2), torch.tensor([[0.0, 2.0], [2.0, 0.0]]))[:, 0]
     tensor([0.8808, 0.1192])
     """
+    pixels = unary.shape[-1]
+    if unary.dim() != 2 or q.shape != unary.shape or kernel.shape != (pixels, pixels):
+        shapes = ", ".join(str(tuple(t.shape)) for t in (q, unary, kernel))
+        raise ValueError(f"q, unary, kernel must be (L, P), (L, P), (P, P); got {shapes}")
     return (q @ kernel.T - unary).softmax(0)
 
 
@@ -621,7 +637,7 @@ def dense_crf(
     tensor([0.9800, 0.9800, 0.8200])
     """
     features = [features] if isinstance(features, Tensor) else list(features)
-    weights = [weights] if isinstance(weights, Real) else list(weights)
+    weights = torch.as_tensor(weights, dtype=torch.float64).reshape(-1).tolist()
     check_at_least(0, iterations=iterations)
     if unary.dim() != 2 or not unary.is_floating_point():
         raise ValueError(f"unary must be floats (labels, pixels); got {unary.dtype} of {tuple(unary.shape)}")
@@ -630,10 +646,11 @@ def dense_crf(
     if any(f.shape[-1] != unary.shape[1] for f in features):
         given = ", ".join(str(tuple(f.shape)) for f in features)
         raise ValueError(f"features must have {unary.shape[1]} columns, one a pixel; got {given}")
-    kernel = unary.new_zeros(unary.shape[1], unary.shape[1])
+    costs = unary.float() if unary.dtype in HALF else unary
+    kernel = costs.new_zeros(costs.shape[1], costs.shape[1])
     for f, weight in zip(features, weights, strict=True):
-        kernel = kernel.add(pairwise_kernel(f.to(unary), normalization), alpha=weight)
-    q = (-unary).softmax(0)
+        kernel = kernel.add(pairwise_kernel(f.to(costs), normalization), alpha=weight)
+    q = (-costs).softmax(0)
     for _ in range(iterations):
-        q = mean_field_step(q, unary, kernel)
-    return q
+        q = mean_field_step(q, costs, kernel)
+    return q.to(unary.dtype)

@@ -156,11 +156,27 @@ def test_even_filters_have_no_middle():
 def test_adaptive_average_pool_is_torchs(size, bins, generator):
     x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
     ours, theirs = deeplab.adaptive_average_pool(x, bins), F.adaptive_avg_pool2d(x, bins)
-    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)  # to the last digits of double precision
     cotangent = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(
         torch.autograd.grad(ours, x, cotangent)[0], torch.autograd.grad(theirs, x, cotangent)[0]
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_adaptive_average_pool_adds_half_precision_up_as_torch_does(dtype, generator):
+    x = torch.randn(2, 3, 19, 14, generator=generator).to(dtype)
+    torch.testing.assert_close(deeplab.adaptive_average_pool(x, (5, 3)), F.adaptive_avg_pool2d(x, (5, 3)))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_one_wild_pixel_spoils_its_own_bins_only(value):
+    x = torch.ones(1, 1, 7, 9)
+    x[..., 3, 4] = value
+    for bins in (3, (2, 12)):
+        ours, theirs = deeplab.adaptive_average_pool(x, bins), F.adaptive_avg_pool2d(x, bins)
+        torch.testing.assert_close(ours, theirs, equal_nan=True)
+        assert ours.isfinite().any()
 
 
 def test_bins_share_pixels_where_they_do_not_divide():
@@ -383,6 +399,40 @@ def test_the_kernel_is_symmetric_and_normalised(generator):
     assert kernel.diagonal().abs().max() == 0
 
 
+@pytest.mark.parametrize("gap", [5.0, 13.0, 14.0, 40.0])
+def test_pixels_far_from_all_others_leave_numbers_finite(gap):
+    # At 14 sigma exp underflows so far that one over the product of both row sums would be infinite.
+    features = torch.tensor([[0.0, gap]], requires_grad=True)
+    kernel = deeplab.pairwise_kernel(features)
+    assert kernel[0, 1].item() == pytest.approx(1.0 if gap < 15 else 0.0, abs=1e-6)
+    assert kernel.diagonal().tolist() == [0, 0]
+    kernel.sum().backward()
+    assert features.grad.isfinite().all()
+    q = deeplab.dense_crf(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), features.detach(), 1.0, 3)
+    torch.testing.assert_close(q.sum(0), torch.ones(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_field_takes_half_precision(dtype, generator):
+    unary = torch.rand(3, 6, generator=generator).to(dtype)
+    features = torch.randn(2, 6, generator=generator).to(dtype)
+    exact = deeplab.dense_crf(unary.double(), features.double(), 2.0, 3)
+    found = deeplab.dense_crf(unary, features, 2.0, 3)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), exact, rtol=1e-2, atol=1e-2)
+
+
+def test_one_pixel_has_nobody_to_ask(generator):
+    unary = torch.randn(3, 1, generator=generator)
+    q = deeplab.dense_crf(unary, [torch.randn(2, 1, generator=generator)], [3.0], 4)
+    torch.testing.assert_close(q, (-unary).softmax(0))
+
+
+def test_features_of_a_double_image_are_double_to_the_last_digit():
+    place = deeplab.bilateral_features(torch.zeros(1, 2, 8, dtype=torch.float64), 3.0, 0.1)[1, :8]
+    assert place.tolist() == [x / 3.0 for x in range(8)]
+
+
 def test_features_are_in_units_of_their_sigma():
     image = torch.rand(3, 4, 5)
     f = deeplab.bilateral_features(image, (2.0, 4.0), (0.1, 0.2, 0.5))
@@ -420,9 +470,15 @@ def test_an_outline_snaps_to_the_colours():
         (lambda: deeplab.bilateral_features(torch.rand(3, 4, 4), 1.0, (0.1, 0.2)), "or 3 of them"),
         (lambda: deeplab.bilateral_features(torch.rand(4, 4), 1.0, 0.1), r"floats \(C, H, W\)"),
         (lambda: deeplab.adaptive_average_pool(torch.rand(4, 4), 0), "bins must be at least 1"),
+        (lambda: deeplab.adaptive_average_pool(torch.ones(4, 4).long(), 2), "x must be floating; got torch.int64"),
+        (lambda: deeplab.mean_field_step(torch.rand(2, 3), torch.rand(1, 3), torch.rand(3, 3)), r"\(1, 3\)"),
+        (lambda: deeplab.mean_field_step(torch.rand(2, 3), torch.rand(2, 3), torch.rand(4, 4)), r"\(4, 4\)"),
+        (lambda: deeplab.hypercolumns(torch.rand(1, 2, 3, 3), 4), "a list of maps; got one tensor"),
         (lambda: deeplab.hypercolumns([torch.rand(1, 2, 3, 3), torch.rand(2, 2, 3, 3)], 4), "same images"),
         (lambda: deeplab.PyramidPooling(3), "in_channels must be at least 4; got 3"),
         (lambda: deeplab.ASPP(4, 4, (6, 0)), "rates must be at least 1; got 0"),
+        (lambda: deeplab.ASPP(4, 4, 6), "rates must be a sequence of ints; got 6"),
+        (lambda: deeplab.PyramidPooling(4, ()), r"bins must be a sequence of ints; got \(\)"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(call, words):
