@@ -2,7 +2,8 @@
 
 All losses of class maps take logits ``(N, C, ...)`` and integer classes ``(N, ...)``. They are computed from logits,
 not from probabilities, so that logits of ten thousand give finite losses and gradients. Pixels of `ignore_index` do not
-count. Where no pixel counts, a mean is 0, and a gradient of zeros flows back through it.
+count. Where no pixel counts, a mean is 0, and a gradient of zeros flows back through it. Logits of half precision are
+summed up in float32, since float16 ends at 65,504, which is fewer than an image has pixels.
 
 References
 ----------
@@ -97,7 +98,7 @@ def cross_entropy(
     kept, labels = _labels(logits, target, ignore_index)
     z = _shifted(logits)
     losses = z.exp().sum(1).log() - z.gather(1, labels.unsqueeze(1)).squeeze(1)
-    return _weighed(losses, _pixel_weights(logits, kept, labels, weight), kept, reduction)
+    return _like(logits, _weighed(losses, _pixel_weights(z, kept, labels, weight), kept, reduction))
 
 
 def softmax_focal_loss(
@@ -129,9 +130,13 @@ def softmax_focal_loss(
     kept, labels = _labels(logits, target, ignore_index)
     z, labels = _shifted(logits), labels.unsqueeze(1)
     log_p = z - z.exp().sum(1, keepdim=True).log()
-    log_others = log_p.scatter(1, labels, -torch.inf).logsumexp(1)
-    losses = -(gamma * log_others).exp() * log_p.gather(1, labels).squeeze(1)
-    return _weighed(losses, _pixel_weights(logits, kept, labels.squeeze(1), weight), kept, "mean")
+    others = log_p.scatter(1, labels, -torch.inf)
+    possible = (others > -torch.inf).any(1)  # else there is no other class: 0 to the power gamma
+    log_others = others.where(possible.unsqueeze(1), 0.0).logsumexp(1)
+    factor = (gamma * log_others).exp().where(possible, float(gamma == 0))
+    losses = -factor * log_p.gather(1, labels).squeeze(1)
+    weights = _pixel_weights(z, kept, labels.squeeze(1), weight)
+    return _like(logits, _weighed(losses, weights, kept, "mean"))
 
 
 def focal_loss(
@@ -185,14 +190,17 @@ def focal_loss(
     if alpha is not None and alpha != -1 and not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be from 0 to 1, or None; got {alpha}")
     _check_gamma(gamma)
-    t = target.to(logits.dtype)
-    log_p, log_q = F.logsigmoid(logits), F.logsigmoid(-logits)
+    z = _wide(logits)
+    t = target.to(z.dtype)
+    if not ((t >= 0) & (t <= 1)).all():
+        raise ValueError(f"target must be from 0 to 1; it holds {float(t.min()):g} to {float(t.max()):g}")
+    log_p, log_q = F.logsigmoid(z), F.logsigmoid(-z)
     entropy = -(t * log_p + (1 - t) * log_q)
     log_wrong = torch.logaddexp(log_q + t.log(), log_p + (1 - t).log())  # log (1 - p_t)
     losses = (gamma * log_wrong).exp() * entropy
     if alpha is not None and alpha != -1:
         losses = (alpha * t + (1 - alpha) * (1 - t)) * losses
-    return _reduced(losses, losses.numel(), reduction)
+    return _like(logits, _reduced(losses, losses.numel(), reduction))
 
 
 def balanced_weights(counts: Tensor, kind: str = "inverse") -> Tensor:
@@ -224,8 +232,9 @@ def balanced_weights(counts: Tensor, kind: str = "inverse") -> Tensor:
     tensor([0.1000, 1.0000, 9.0000])
     """
     counts = torch.as_tensor(counts)
-    if counts.dim() != 1 or counts.is_complex() or (counts < 0).any():
-        raise ValueError(f"counts must be (C,) numbers, none below 0; got {tuple(counts.shape)}")
+    if counts.dim() != 1 or counts.is_complex() or not ((counts >= 0) & counts.isfinite()).all():
+        found = counts.tolist() if counts.dim() == 1 else tuple(counts.shape)
+        raise ValueError(f"counts must be (C,) finite numbers, none below 0; got {found}")
     if kind not in ("inverse", "median"):
         raise ValueError(f'kind must be "inverse" or "median"; got {kind!r}')
     exact = counts.double()
@@ -339,7 +348,8 @@ def giou_loss(a: Tensor, b: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (...)
-        One loss a pair. Two equal boxes without area get 1.
+        One loss a pair, in float32 or float64 (an area of 256 x 256 is too much for float16). Two equal boxes without
+        area get 1.
 
     Notes
     -----
@@ -358,7 +368,7 @@ def giou_loss(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(
             f"a and b must both be (K, 4) as x1, y1, x2, y2; got {tuple(a.shape)} and {tuple(b.shape)}"
         )
-    (a_lt, a_rb), (b_lt, b_rb) = a.split(2, -1), b.split(2, -1)
+    (a_lt, a_rb), (b_lt, b_rb) = ((x if x.dtype == torch.float64 else x.float()).split(2, -1) for x in (a, b))
     inter = (torch.minimum(a_rb, b_rb) - torch.maximum(a_lt, b_lt)).relu().prod(-1)
     hull = (torch.maximum(a_rb, b_rb) - torch.minimum(a_lt, b_lt)).prod(-1)
     union = (a_rb - a_lt).prod(-1) + (b_rb - b_lt).prod(-1) - inter
@@ -368,9 +378,22 @@ def giou_loss(a: Tensor, b: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------ what they share
 
 
+def _wide(logits: Tensor) -> Tensor:
+    """Logits to compute with: those of half precision become float32."""
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be floating; they are {logits.dtype}")
+    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+
+
+def _like(logits: Tensor, loss: Tensor) -> Tensor:
+    """The loss in the logits' precision, or as it is under autocast: what scales losses there needs float32's range."""
+    return loss if torch.is_autocast_enabled(logits.device.type) else loss.to(logits.dtype)
+
+
 def _shifted(logits: Tensor) -> Tensor:
     """Logits without the largest of their pixel: no probability changes, and no exponential is larger than 1."""
-    return logits - logits.amax(1, keepdim=True).detach()
+    z = _wide(logits)
+    return z - z.amax(1, keepdim=True).detach()
 
 
 def _labels(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -390,15 +413,13 @@ def _labels(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, 
     return kept, labels
 
 
-def _pixel_weights(logits: Tensor, kept: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+def _pixel_weights(z: Tensor, kept: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
     """Each pixel's weight, 0 for one that does not count."""
     if weight is None:
-        return kept.to(logits.dtype)
-    if weight.shape != logits.shape[1:2]:
-        raise ValueError(
-            f"weight must be ({logits.shape[1]},), one number a class; got {tuple(weight.shape)}"
-        )
-    return weight[labels] * kept
+        return kept.to(z.dtype)
+    if weight.shape != z.shape[1:2]:
+        raise ValueError(f"weight must be ({z.shape[1]},), one number a class; got {tuple(weight.shape)}")
+    return weight.to(z.dtype)[labels] * kept
 
 
 def _weighed(losses: Tensor, weights: Tensor, kept: Tensor, reduction: str) -> Tensor:
@@ -422,12 +443,10 @@ def _soft_counts(
     logits: Tensor, target: Tensor, ignore_index: int, smooth: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Soft true positives, predicted and true pixels of each class, over batch and pixels: each (C,)."""
-    if smooth < 0:
+    if not smooth >= 0:
         raise ValueError(f"smooth must be at least 0; got {smooth}")
     kept, labels = _labels(logits, target, ignore_index)
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()  # float16 cannot count beyond 65,504 pixels
-    p = logits.softmax(1) * kept.unsqueeze(1)
+    p = _wide(logits).softmax(1) * kept.unsqueeze(1)
     t = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(p.dtype) * kept.unsqueeze(1)
     pixels = [axis for axis in range(p.dim()) if axis != 1]
     return (p * t).sum(pixels), p.sum(pixels), t.sum(pixels)

@@ -438,6 +438,40 @@ def test_giou_equals_counting_cells():
         assert_close(giou_loss(a, b).float(), wanted)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_means_of_half_precision_are_sums_in_float32(dtype):
+    z = torch.randn(1, 3, 300, 300, generator=torch.Generator().manual_seed(0)).to(dtype)
+    t, weight = torch.zeros(1, 300, 300).long(), torch.tensor([2.0, 1.0, 1.0])
+    for loss in (
+        lambda z: cross_entropy(z, t, weight.to(z.dtype)),
+        lambda z: softmax_focal_loss(z, t, weight=weight.to(z.dtype)),
+        lambda z: focal_loss(z, t[:, None].expand(z.shape)),
+    ):
+        assert loss(z).dtype == dtype
+        assert_close(loss(z).float(), loss(z.float()), rtol=1e-2, atol=0)
+
+
+def test_under_autocast_the_loss_is_in_float32():
+    z, t = torch.zeros(2, 3).bfloat16(), torch.tensor([0, 1])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert cross_entropy(z, t).dtype == F.cross_entropy(z, t).dtype == torch.float32
+
+
+def test_boxes_of_half_precision_and_of_whole_numbers():
+    a, b = torch.tensor([[0, 0, 400, 400]]), torch.tensor([[100, 0, 500, 400]])
+    for dtype in (torch.float16, torch.bfloat16, torch.int64):
+        assert_close(giou_loss(a.to(dtype), b.to(dtype)), torch.tensor([1 - 300 / 500]))
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 2])
+def test_without_another_possible_class_focal_loss_is_zero_with_a_gradient_of_zeros(gamma):
+    for z in (torch.zeros(2, 1), torch.tensor([[-torch.inf, 1.0], [-torch.inf, -3.0]])):
+        z.requires_grad_()
+        found = softmax_focal_loss(z, torch.full((2,), z.shape[1] - 1), gamma)
+        assert_close(found, torch.tensor(0.0))
+        assert_close(gradient(found, z), torch.zeros_like(z))
+
+
 # ------------------------------------------------------------------------------- torchvision, if there
 
 
@@ -484,6 +518,11 @@ WRONG = {
     "gamma": (lambda: softmax_focal_loss(SCORES, CLASSES, gamma=-1), "gamma must be at least 0; got -1"),
     "no gamma": (lambda: focal_loss(SCORES, SCORES, float("nan")), "gamma must be at least 0; got nan"),
     "binary sizes": (lambda: focal_loss(SCORES, torch.zeros(2)), r"\(2, 3\) and \(2,\)"),
+    "marked as void": (lambda: focal_loss(SCORES, SCORES + 255), "target must be from 0 to 1; .* 255 to 255"),
+    "whole logits": (lambda: cross_entropy(SCORES.long(), CLASSES), "must be floating; they are torch.int64"),
+    "whole binary logits": (lambda: focal_loss(CLASSES, CLASSES), "must be floating; they are torch.int64"),
+    "no smooth": (lambda: soft_iou_loss(SCORES, CLASSES, float("nan")), "smooth must be at least 0; got nan"),
+    "no count": (lambda: balanced_weights(torch.tensor([1, torch.nan])), r"finite.*got \[1.0, nan\]"),
     "alpha": (lambda: focal_loss(SCORES, SCORES, alpha=2), "from 0 to 1, or None; got 2"),
     "smooth": (lambda: dice_loss(SCORES, CLASSES, smooth=-1), "smooth must be at least 0; got -1"),
     "share": (lambda: combined_loss(SCORES, CLASSES, alpha=1.5), "alpha must be from 0 to 1; got 1.5"),
