@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from numbers import Integral
+from typing import Any
 
-__all__ = ["check_at_least", "every", "pair", "per_axis", "several"]
+from torch import Tensor
+
+__all__ = ["check_at_least", "check_tensors", "every", "pair", "per_axis", "several"]
 
 
 def per_axis(
@@ -99,6 +102,20 @@ def check_at_least(least: float, **values: float | Sequence[float]) -> None:
         lowest = min(value) if isinstance(value, Sequence) else value
         if not lowest >= least:  # NaN is not, either
             raise ValueError(f"{name} must be at least {least}; got {lowest}")
+
+
+def check_tensors(**values: Any) -> None:
+    """Raise a TypeError that names the first argument that is no tensor: a list, say, or a NumPy array.
+
+    Examples
+    --------
+    >>> check_tensors(boxes=[[0.0, 0.0, 4.0, 4.0]])
+    Traceback (most recent call last):
+    TypeError: boxes must be a torch.Tensor; got list
+    """
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name} must be a torch.Tensor; got {type(value).__name__}")
 
 
 def every(step: int, start: int, count: int) -> slice:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcv.arguments import check_at_least, every, pair, per_axis, several
+from dlcv.arguments import check_at_least, check_tensors, every, pair, per_axis, several
 
 
 def test_one_number_stands_for_every_axis():
@@ -43,3 +43,9 @@ def test_what_is_wrong_is_said(call, message):
 @pytest.mark.parametrize(("step", "start", "count"), [(1, 0, 4), (3, 2, 3), (5, 1, 1), (2, 0, 0)])
 def test_every_picks_pixels_that_lie_a_step_apart(step, start, count):
     assert list(range(20))[every(step, start, count)] == [start + step * n for n in range(count)]
+
+
+def test_lists_and_arrays_are_no_tensors():
+    check_tensors(boxes=torch.zeros(2, 4), scores=torch.zeros(2))
+    with pytest.raises(TypeError, match=r"^scores must be a torch.Tensor; got ndarray$"):
+        check_tensors(boxes=torch.zeros(2, 4), scores=np.zeros(2))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlcv import depth, dilated_convolution, losses, metrics, transposed_convolution, upsampling
+from dlcv import depth, dilated_convolution, losses, metrics, transposed_convolution, unet, upsampling
 
 GENERATOR = torch.Generator().manual_seed(0)
 MAPS = torch.randn(2, 4, 9, 11, generator=GENERATOR)
@@ -25,6 +25,8 @@ CALLS = {
     "dilate_kernel": lambda to: dilated_convolution.dilate_kernel(to(FILTERS), 3),
     "confusion_matrix": lambda to: metrics.confusion_matrix(to(LABELS), to(LABELS.roll(1)), 3),
     "mean_iou": lambda to: metrics.mean_iou(metrics.confusion_matrix(to(LABELS), to(LABELS.roll(1)), 3)),
+    "warp": lambda to: unet.warp(to(MAPS[0]), to(LABELS[0]), to(MAPS[1, :2])),
+    "border_weight_map": lambda to: unet.border_weight_map(to(LABELS[0])),
     "boundary_iou": lambda to: metrics.boundary_iou(to(MASK), to(MASK.roll(1, 0)), 1),
     "cross_entropy": lambda to: losses.cross_entropy(to(MAPS), to(LABELS), to(torch.ones(4)), ignore_index=2),
     "softmax_focal_loss": lambda to: losses.softmax_focal_loss(

@@ -17,7 +17,7 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, check_tensors, pair, per_axis
 from dlcv.transposed_convolution.reference import bilinear_kernel
 
 # ------------------------------------------------------------------------------- classifiers as filters
@@ -45,9 +45,12 @@ def pointwise_linear(features: Tensor, weight: Tensor, bias: Tensor | None = Non
     tensor([[[[6., 6.],
               [6., 6.]]]])
     """
+    check_tensors(features=features, weight=weight)
     if features.dim() != 4 or weight.dim() != 2 or weight.shape[1] != features.shape[1]:
         given = f"{tuple(features.shape)} and {tuple(weight.shape)}"
         raise ValueError(f"features must be (N, C, H, W) and weight (K, C) with the same C; got {given}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must be (K,) with K = {len(weight)}; got {tuple(bias.shape)}")
     scores = torch.einsum("kc,nchw->nkhw", weight, features)
     return scores if bias is None else scores + bias[:, None, None]
 
@@ -91,7 +94,10 @@ def linear_to_conv(linear: nn.Linear, in_channels: int, kernel_size: int | Seque
     >>> conv(torch.rand(1, 2, 7, 9)).shape
     torch.Size([1, 5, 5, 7])
     """
+    if not isinstance(linear, nn.Linear):
+        raise TypeError(f"linear must be an nn.Linear; got {type(linear).__name__}")
     height, width = pair("kernel_size", kernel_size)
+    (in_channels,) = per_axis("in_channels", in_channels, axes=1)
     check_at_least(1, in_channels=in_channels, kernel_size=(height, width))
     if linear.in_features != in_channels * height * width:
         raise ValueError(
@@ -136,7 +142,8 @@ def convolutionalize(classifier: nn.Sequential, input_size: Sequence[int]) -> nn
     """
     layers: list[nn.Module] = []
     shape, flat = None, False
-    x = torch.zeros(1, *input_size)
+    weight = next(classifier.parameters(), torch.zeros(0))
+    x = weight.new_zeros(1, *input_size)
     with torch.no_grad():
         for layer in _unfolded(classifier):
             if isinstance(layer, nn.Flatten):
@@ -190,16 +197,21 @@ def sliding_window(
     Raises
     ------
     ValueError
-        If the image is smaller than a window.
+        If the image is smaller than a window, or the classifier gives anything but one row of scores a window.
     """
     (height, width), (down, across) = pair("window", window), pair("stride", stride)
+    check_tensors(image=image)
     check_at_least(1, window=(height, width), stride=(down, across))
     if image.dim() != 3 or image.shape[1] < height or image.shape[2] < width:
         raise ValueError(f"image must be (C, H, W), at least {height} x {width}; got {tuple(image.shape)}")
     windows = image.unfold(1, height, down).unfold(2, width, across)  # (C, rows, columns, height, width)
     rows, columns = windows.shape[1:3]
-    scores = [classifier(windows[:, i, j][None])[0] for i in range(rows) for j in range(columns)]
-    return torch.stack(scores, 1).unflatten(1, (rows, columns))
+    scores = [classifier(windows[:, i, j][None]) for i in range(rows) for j in range(columns)]
+    if scores[0].dim() != 2 or len(scores[0]) != 1:
+        raise ValueError(
+            f"classifier must give (N, K) scores; for one window it gave {tuple(scores[0].shape)}"
+        )
+    return torch.cat(scores).T.unflatten(1, (rows, columns))
 
 
 def multiply_adds(layers: Sequence[Sequence[int]], size: int) -> int:
@@ -226,7 +238,11 @@ def multiply_adds(layers: Sequence[Sequence[int]], size: int) -> int:
     """
     check_at_least(1, size=size)
     total = 0
-    for in_channels, out_channels, kernel_size, stride in layers:
+    for layer in layers:
+        if len(layer) != 4:
+            raise ValueError(f"a layer is (in_channels, out_channels, kernel_size, stride); got {layer}")
+        in_channels, out_channels, kernel_size, stride = layer
+        check_at_least(1, kernel_size=kernel_size, stride=stride)
         if size < kernel_size:
             raise ValueError(f"a map of {size} x {size} is smaller than a filter of {kernel_size}")
         size = (size - kernel_size) // stride + 1
@@ -256,6 +272,10 @@ def crop_like(x: Tensor, reference: Tensor) -> Tensor:
     >>> crop_like(torch.arange(5)[None], torch.zeros(1, 2))
     tensor([[1, 2]])
     """
+    check_tensors(x=x, reference=reference)
+    if min(x.dim(), reference.dim()) < 2:
+        shapes = f"{tuple(x.shape)} and {tuple(reference.shape)}"
+        raise ValueError(f"x and reference must have a height and a width; got {shapes}")
     (height, width), (wanted_h, wanted_w) = x.shape[-2:], reference.shape[-2:]
     if wanted_h > height or wanted_w > width:
         raise ValueError(
@@ -284,6 +304,7 @@ def bilinear_upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
     >>> bilinear_upsampling(1, 2)(torch.ones(1, 1, 3, 3))[0, 0, 2].tolist()
     [0.75, 1.0, 1.0, 1.0, 1.0, 0.75]
     """
+    (channels,), (factor,) = per_axis("channels", channels, axes=1), per_axis("factor", factor, axes=1)
     check_at_least(1, channels=channels, factor=factor)
     kernel_size = 2 * factor - factor % 2
     layer = nn.ConvTranspose2d(
@@ -312,13 +333,25 @@ def fuse(deep: Tensor, skip: Tensor, weight: Tensor, bias: Tensor | None = None)
     Tensor of shape (N, K, H, W)
         ``crop(upsample(deep)) + score(skip)``.
 
+    Raises
+    ------
+    ValueError
+        If the two are not as large as said, or differ in images or classes.
+
     Notes
     -----
     [1]_, figure 3 and section 4.2. Sums of scores, not of probabilities; and not a concatenation, which is U-Net's way.
     """
+    scores = pointwise_linear(skip, weight, bias)
+    sizes = [(height + 1) // 2 for height in skip.shape[2:]]
+    if deep.shape != (*scores.shape[:2], *sizes):
+        raise ValueError(
+            f"deep must be {(*scores.shape[:2], *sizes)} to be added to the scores of the skip, "
+            f"{tuple(scores.shape)}; got {tuple(deep.shape)}"
+        )
     layer = bilinear_upsampling(deep.shape[1], 2).to(deep)
     doubled = nn.functional.conv_transpose2d(deep, layer.weight.detach(), stride=2, padding=1)
-    return crop_like(doubled, skip) + pointwise_linear(skip, weight, bias)
+    return crop_like(doubled, scores) + scores
 
 
 # ------------------------------------------------------------------------------- the network
@@ -358,7 +391,13 @@ class FCN(nn.Module):
             raise ValueError(f"variant must be one of {', '.join(SKIPS)}; got {variant!r}")
         check_at_least(1, num_classes=num_classes)
         self.backbone, self.variant = backbone, variant
-        _, _, pool3, pool4, pool5 = backbone.channels
+        channels = getattr(backbone, "channels", ())
+        if len(channels) != 5:
+            raise ValueError(
+                f"backbone must have the channels of five maps, at strides 2 to 32; "
+                f"{type(backbone).__name__} has {channels}"
+            )
+        _, _, pool3, pool4, pool5 = channels
         self.score = nn.Conv2d(pool5, num_classes, 1)
         self.score_skips = nn.ModuleDict(
             {

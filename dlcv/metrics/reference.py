@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlcv.arguments import check_at_least, check_tensors, per_axis
+
 __all__ = [
     "background_everywhere",
     "boundary_band",
@@ -67,7 +69,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int, ignor
     Raises
     ------
     ValueError
-        If shapes differ, or a counted pixel has a label outside of the classes.
+        If shapes differ, labels are not whole numbers, or a counted pixel has a label outside of the classes.
 
     Notes
     -----
@@ -80,11 +82,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int, ignor
     tensor([[1, 1],
             [0, 1]])
     """
-    if prediction.shape != target.shape:
-        shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
-        raise ValueError(f"prediction and target must have the same shape; got {shapes}")
-    counted = target != ignore_index
-    _check_classes(num_classes, counted, target=target, prediction=prediction)
+    counted = _counted(prediction, target, num_classes, ignore_index)
     pairs = torch.where(counted, target.long() * num_classes + prediction.long(), num_classes**2)
     counts = torch.bincount(pairs.flatten(), minlength=num_classes**2 + 1)
     return counts[:-1].reshape(num_classes, num_classes)
@@ -110,10 +108,7 @@ def confusion_matrix_naive(
     tensor([[1, 1],
             [0, 1]])
     """
-    if prediction.shape != target.shape:
-        shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
-        raise ValueError(f"prediction and target must have the same shape; got {shapes}")
-    _check_classes(num_classes, target != ignore_index, target=target, prediction=prediction)
+    _counted(prediction, target, num_classes, ignore_index)
     counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
     for t, p in zip(target.flatten().tolist(), prediction.flatten().tolist(), strict=True):
         if t != ignore_index:
@@ -121,20 +116,33 @@ def confusion_matrix_naive(
     return counts
 
 
-def _check_classes(num_classes: int, counted: Tensor, **maps: Tensor) -> None:
+def _counted(prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
+    """Which pixels are counted, after a look at what was given."""
+    maps = {"target": target, "prediction": prediction}
+    check_tensors(**maps)
+    check_at_least(1, num_classes=per_axis("num_classes", num_classes, axes=1))
+    if prediction.shape != target.shape:
+        shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"prediction and target must have the same shape; got {shapes}")
+    counted = target != ignore_index
     for name, labels in maps.items():
+        if labels.is_floating_point():
+            raise ValueError(f"{name} must hold whole numbers, one class a pixel; got {labels.dtype}")
         labels = labels if counted.all() else labels[counted]
         if labels.numel():
             low, high = map(int, labels.aminmax())
             if not 0 <= low <= high < num_classes:
                 raise ValueError(f"{name} must hold classes 0 to {num_classes - 1}; it holds {low} to {high}")
+    return counted
 
 
 def _counts(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """True positives, pixels of each true class, pixels of each predicted class: each (C,), floating."""
+    check_tensors(confusion=confusion)
     if confusion.dim() != 2 or confusion.shape[0] != confusion.shape[1]:
         raise ValueError(f"confusion must be (C, C); got {tuple(confusion.shape)}")
-    confusion = confusion if confusion.is_floating_point() else confusion.double()
+    if confusion.dtype != torch.float32:  # counts do not fit into half a float
+        confusion = confusion.double()
     return confusion.diagonal(), confusion.sum(1), confusion.sum(0)
 
 
@@ -261,6 +269,18 @@ def dataset_mean_iou(
 ) -> Tensor:
     """`mean_iou` of a data set: counts of all images are added first, and divided once.
 
+    Parameters
+    ----------
+    predictions, targets : sequences of integer Tensors, or Tensors of shape (N, H, W)
+        One class map an image; images may differ in size.
+    num_classes, ignore_index : int
+        As in `confusion_matrix`.
+
+    Returns
+    -------
+    float64 Tensor of shape ()
+        NaN where no pixel was counted.
+
     Examples
     --------
     A large image that is right, and a small one that is wrong, are not worth the same:
@@ -269,11 +289,14 @@ def dataset_mean_iou(
     >>> float(dataset_mean_iou([large, 1 - small], [large, small], num_classes=2))
     0.45
     """
-    pairs = zip(predictions, targets, strict=True)
-    zero = torch.zeros(
-        num_classes, num_classes, dtype=torch.int64, device=targets[0].device if targets else None
-    )
-    return mean_iou(sum((confusion_matrix(*pair, num_classes, ignore_index) for pair in pairs), start=zero))
+    if len(predictions) != len(targets):
+        raise ValueError(
+            f"there must be one prediction for each target; got {len(predictions)} and {len(targets)}"
+        )
+    total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for prediction, target in zip(predictions, targets, strict=True):
+        total = total.to(target.device) + confusion_matrix(prediction, target, num_classes, ignore_index)
+    return mean_iou(total)
 
 
 def background_everywhere(share: float) -> tuple[float, float]:
@@ -307,6 +330,7 @@ def mask_iou(prediction: Tensor, target: Tensor) -> Tensor:
     >>> mask_iou(a, b)
     tensor(0.1000)
     """
+    check_tensors(prediction=prediction, target=target)
     if prediction.shape != target.shape or prediction.dim() < 2:
         shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         raise ValueError(f"masks must both be (..., H, W); got {shapes}")
@@ -346,6 +370,7 @@ def boundary_band(mask: Tensor, distance: int) -> Tensor:
     """
     if not isinstance(distance, Integral) or distance < 1:
         raise ValueError(f"distance must be a whole number of pixels, at least 1; got {distance}")
+    check_tensors(mask=mask)
     if mask.dim() < 2:
         raise ValueError(f"mask must be (..., H, W); got {tuple(mask.shape)}")
     mask, length = mask.bool(), 2 * distance + 1

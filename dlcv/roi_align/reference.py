@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from math import isfinite
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, check_tensors, pair
 
 __all__ = [
     "bilinear_sample",
@@ -51,7 +53,7 @@ def bilinear_sample(features: Tensor, y: Tensor | float, x: Tensor | float) -> T
     Parameters
     ----------
     features : Tensor of shape (..., H, W)
-        One or more maps; cell (i, j) stands at ``y = i, x = j``.
+        One or more maps; cell (i, j) stands at ``y = i, x = j``. Whole numbers are taken for floats.
     y, x : Tensor of shape S, or float
         Coordinates down and across; shapes are broadcast against each other.
 
@@ -81,8 +83,11 @@ def bilinear_sample(features: Tensor, y: Tensor | float, x: Tensor | float) -> T
     >>> bilinear_sample(features, 0.4, 0.5)
     tensor(13.)
     """
+    check_tensors(features=features)
     if features.dim() < 2 or not features.shape[-1] * features.shape[-2]:
         raise ValueError(f"features must be (..., H, W) with at least one cell; got {tuple(features.shape)}")
+    if not features.is_floating_point():
+        features = features.to(torch.get_default_dtype())
     y, x = torch.broadcast_tensors(_coordinates(y, features), _coordinates(x, features))
     (rows, down), (columns, across) = _corners(y, features.shape[-2]), _corners(x, features.shape[-1])
     corners = features[..., rows[..., :, None], columns[..., None, :]]  # (..., *S, 2, 2)
@@ -128,6 +133,11 @@ def bilinear_scatter(gradient: Tensor, size: Sequence[int], y: Tensor, x: Tensor
         Gradient with respect to the map. Points that share a cell add up there; points that were too far out to
         be read give nothing.
 
+    Raises
+    ------
+    ValueError
+        If `gradient`, `y` and `x` are not three lists of the same length, or the map has no cell.
+
     Notes
     -----
     Reading is linear in the map, so reading and this are adjoint: ``<sample(f), g> = <f, scatter(g)>``.
@@ -138,12 +148,19 @@ def bilinear_scatter(gradient: Tensor, size: Sequence[int], y: Tensor, x: Tensor
     tensor([[0., 3., 1.],
             [0., 3., 1.]])
     """
-    (rows, down), (columns, across) = _corners(y, size[0]), _corners(x, size[1])
-    places = rows[:, :, None] * size[1] + columns[:, None, :]  # (P, 2, 2)
+    height, width = pair("size", size)
+    check_at_least(1, size=(height, width))
+    if gradient.dim() != 1 or not gradient.shape == y.shape == x.shape:
+        given = ", ".join(str(tuple(part.shape)) for part in (gradient, y, x))
+        raise ValueError(f"gradient, y and x must all be (P,); got {given}")
+    if not gradient.is_floating_point():
+        gradient = gradient.to(torch.get_default_dtype())
+    (rows, down), (columns, across) = _corners(y, height), _corners(x, width)
+    places = rows[:, :, None] * width + columns[:, None, :]  # (P, 2, 2)
     parts = gradient[:, None, None] * down[:, :, None] * across[:, None, :]
-    return (
-        gradient.new_zeros(size[0] * size[1]).index_add(0, places.flatten(), parts.flatten()).reshape(*size)
-    )
+    parts = parts.to(gradient.dtype)
+    scattered = gradient.new_zeros(height * width).index_add(0, places.flatten(), parts.flatten())
+    return scattered.reshape(height, width)
 
 
 # ------------------------------------------------------------------------------------------ RoI Pool
@@ -182,6 +199,7 @@ def snapped_boxes(rois: Tensor, spatial_scale: float = 1.0) -> Tensor:
     >>> snapped_boxes(torch.tensor([[0, 8.0, 8.0, 40.0, 24.0]]), spatial_scale=1 / 16)
     tensor([[1, 1, 4, 3]])
     """
+    _check_rois(rois)
     first, last = round_half_away(_floating(rois)[:, 1:] * spatial_scale).long().split(2, 1)
     return torch.cat([first, first + (last - first + 1).clamp(min=1)], 1)
 
@@ -200,7 +218,7 @@ def roi_pool_naive(
     tensor([[[[ 5.,  6.],
               [ 9., 10.]]]])
     """
-    (height, width), (bins_y, bins_x) = _check(features, rois, output_size)
+    (height, width), (bins_y, bins_x) = _check(features, rois, output_size, spatial_scale)
     out = features.new_zeros(len(rois), features.shape[1], bins_y, bins_x)
     left, top, right, bottom = snapped_boxes(rois, spatial_scale).unbind(1)
     rows = _bin_edges(top, bottom - top, bins_y, height, _floating(rois).dtype)
@@ -263,7 +281,7 @@ def roi_pool(
     >>> roi_pool(features, torch.tensor([[0, 0.0, 0.0, 3.0, 0.0]]), (1, 3))
     tensor([[[[3., 2., 5.]]]])
     """
-    (height, width), (bins_y, bins_x) = _check(features, rois, output_size)
+    (height, width), (bins_y, bins_x) = _check(features, rois, output_size, spatial_scale)
     left, top, right, bottom = snapped_boxes(rois, spatial_scale).unbind(1)
     dtype = _floating(rois).dtype
     y0, y1 = _bin_edges(top, bottom - top, bins_y, height, dtype)
@@ -325,6 +343,10 @@ def sample_points(
     """
     bins_y, bins_x = pair("output_size", output_size)
     down, across = pair("sampling_ratio", sampling_ratio)
+    check_at_least(1, output_size=(bins_y, bins_x), sampling_ratio=(down, across))
+    check_tensors(box=box)
+    if box.shape != (4,):
+        raise ValueError(f"box must be (4,) as x1, y1, x2, y2; got {tuple(box.shape)}")
     x1, y1, x2, y2 = _floating(box)[None].unbind(1)
     y = _axis_points(y1, y2 - y1, bins_y, down)[0]  # (bins down, points down)
     x = _axis_points(x1, x2 - x1, bins_x, across)[0]
@@ -357,8 +379,7 @@ def roi_align_naive(
     >>> roi_align_naive(ramp, torch.tensor([[0, 0.5, 0.5, 3.5, 3.5]]), (1, 3))
     tensor([[[[1., 2., 3.]]]])
     """
-    _check(features, rois, output_size)
-    bins_y, bins_x = pair("output_size", output_size)
+    _, (bins_y, bins_x) = _check(features, rois, output_size, spatial_scale)
     out = features.new_zeros(len(rois), features.shape[1], bins_y, bins_x)
     boxes, grids = _placed(rois, output_size, spatial_scale, sampling_ratio, aligned)
     for k, (box, (down, across)) in enumerate(zip(boxes, grids.tolist(), strict=True)):
@@ -424,7 +445,7 @@ def roi_align(
     >>> roi_align(ramp, torch.tensor([[0, 1.1, 1.0, 5.1, 5.0]]), (1, 2), sampling_ratio=2)
     tensor([[[[2.1000, 4.1000]]]])
     """
-    (height, width), (bins_y, bins_x) = _check(features, rois, output_size)
+    (height, width), (bins_y, bins_x) = _check(features, rois, output_size, spatial_scale)
     boxes, grids = _placed(rois, output_size, spatial_scale, sampling_ratio, aligned)
     x1, y1, x2, y2 = boxes.unbind(1)
     cells, base = _cells(features), rois[:, 0].long() * (height * width)
@@ -449,6 +470,8 @@ def _placed(
     rois: Tensor, output_size: int | Sequence[int], spatial_scale: float, sampling_ratio: int, aligned: bool
 ) -> tuple[Tensor, Tensor]:
     """Boxes on the feature map, (K, 4), and the points a bin of each, (K, 2) as down, across."""
+    if not isinstance(sampling_ratio, Integral):
+        raise ValueError(f"sampling_ratio must be an int; got {sampling_ratio!r}")
     first, last = (_floating(rois)[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)).split(2, 1)
     size = last - first if aligned else (last - first).clamp(min=1)
     boxes = torch.cat([first, first + size], 1)
@@ -502,6 +525,11 @@ def fpn_level(boxes: Tensor, k0: int = 4, s0: float = 224, k_min: int = 2, k_max
     int64 Tensor of shape (K,)
         Clamped to [k_min, k_max]; boxes without area go to `k_min`.
 
+    Raises
+    ------
+    ValueError
+        If the boxes are no boxes, or there is no level from `k_min` to `k_max`.
+
     Notes
     -----
     Lin et al. [3]_, equation 1. As in torchvision, 1e-6 is added before rounding down, so that a box of exactly
@@ -512,9 +540,16 @@ def fpn_level(boxes: Tensor, k0: int = 4, s0: float = 224, k_min: int = 2, k_max
     >>> fpn_level(torch.tensor([[0, 0, 224.0, 224], [0, 0, 112, 112], [0, 0, 111, 112], [0, 0, 9, 9]]))
     tensor([4, 3, 2, 2])
     """
+    check_tensors(boxes=boxes)
     if boxes.dim() != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be (K, 4) as x1, y1, x2, y2; got {tuple(boxes.shape)}")
-    w, h = (_floating(boxes)[:, 2:] - boxes[:, :2]).clamp(min=0).unbind(1)
+    if k_min > k_max or not s0 > 0:
+        raise ValueError(f"k_min must be at most k_max, and s0 positive; got {k_min}, {k_max} and {s0}")
+    if boxes.isnan().any():
+        raise ValueError("boxes must be numbers; some are NaN")
+    corners = _floating(boxes)
+    corners = corners.to(torch.promote_types(corners.dtype, torch.float32))  # an area overflows in float16
+    w, h = (corners[:, 2:] - corners[:, :2]).clamp(min=0).unbind(1)
     levels = torch.floor(k0 + torch.log2(torch.sqrt(w * h) / s0) + 1e-6)
     return levels.clamp(k_min, k_max).long()
 
@@ -529,6 +564,8 @@ def position_map(size: int, spatial_scale: float) -> Tensor:
     >>> position_map(4, spatial_scale=1 / 16)[0, 0, 0]
     tensor([ 8., 24., 40., 56.])
     """
+    check_at_least(1, size=size)
+    _check_scale(spatial_scale)
     return ((torch.arange(size) + 0.5) / spatial_scale).expand(1, 1, size, size).contiguous()
 
 
@@ -568,7 +605,10 @@ def shift_errors(
     tensor([[0., 4., 0.],
             [0., 0., 0.]])
     """
-    moved = box.repeat(len(shifts) + 1, 1)
+    if box.shape != (4,) or shifts.dim() != 1:
+        given = f"{tuple(box.shape)} and {tuple(shifts.shape)}"
+        raise ValueError(f"box must be (4,) as x1, y1, x2, y2, and shifts (S,); got {given}")
+    moved = _floating(box).repeat(len(shifts) + 1, 1)
     moved[1:, 0::2] += shifts[:, None]
     rois = torch.cat([moved.new_zeros(len(moved), 1), moved], 1)
     pooled = roi_pool(features, rois, output_size, spatial_scale)
@@ -592,18 +632,32 @@ def _floating(boxes: Tensor) -> Tensor:
 
 
 def _check(
-    features: Tensor, rois: Tensor, output_size: int | Sequence[int]
+    features: Tensor, rois: Tensor, output_size: int | Sequence[int], spatial_scale: float
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Height and width of the features, and of the output."""
+    check_tensors(features=features)
     if features.dim() != 4 or not features.shape[2] * features.shape[3]:
         raise ValueError(f"features must be (N, C, H, W) with at least one cell; got {tuple(features.shape)}")
-    if rois.dim() != 2 or rois.shape[1] != 5:
-        raise ValueError(f"rois must be (K, 5) as batch, x1, y1, x2, y2; got {tuple(rois.shape)}")
+    if not features.is_floating_point():
+        raise ValueError(f"features must be floating-point numbers; got {features.dtype}")
+    _check_rois(rois)
+    _check_scale(spatial_scale)
     bins = pair("output_size", output_size)
     check_at_least(1, output_size=bins)
-    if len(rois) and not 0 <= int(rois[:, 0].min()) <= int(rois[:, 0].max()) < len(features):
-        last = len(features) - 1
-        raise ValueError(
-            f"batch indices must be 0 to {last}; got {rois[:, 0].min():g} to {rois[:, 0].max():g}"
-        )
+    if len(rois):
+        low, high = rois[:, 0].aminmax()
+        if not (low >= 0 and high < len(features)):  # NaN is neither
+            images = f"0 to {len(features) - 1}" if len(features) else "of an image, but there is none"
+            raise ValueError(f"batch indices must be {images}; got {low:g} to {high:g}")
     return features.shape[2:], bins
+
+
+def _check_rois(rois: Tensor) -> None:
+    check_tensors(rois=rois)
+    if rois.dim() != 2 or rois.shape[1] != 5:
+        raise ValueError(f"rois must be (K, 5) as batch, x1, y1, x2, y2; got {tuple(rois.shape)}")
+
+
+def _check_scale(spatial_scale: float) -> None:
+    if not (spatial_scale > 0 and isfinite(spatial_scale)):
+        raise ValueError(f"spatial_scale must be positive, 1 / stride; got {spatial_scale}")

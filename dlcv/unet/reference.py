@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, check_tensors, pair, per_axis
 
 # ------------------------------------------------------------------------------- U-Net
 
@@ -46,6 +46,7 @@ class DoubleConv(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int, padding: int = 1, norm: bool = False):
         if padding not in (0, 1):
             raise ValueError(f"padding must be 0 or 1; got {padding}")
+        check_at_least(1, in_channels=in_channels, out_channels=out_channels)
         layers: list[nn.Module] = []
         for channels in (in_channels, out_channels):
             layers.append(nn.Conv2d(channels, out_channels, 3, padding=padding))
@@ -74,6 +75,9 @@ def center_crop(x: Tensor, size: int | Sequence[int]) -> Tensor:
     >>> center_crop(torch.arange(6)[None].repeat(3, 1), (1, 2))
     tensor([[2, 3]])
     """
+    check_tensors(x=x)
+    if x.dim() < 2:
+        raise ValueError(f"x must be (..., H, W); got {tuple(x.shape)}")
     height, width = pair("size", size)
     check_at_least(0, size=(height, width))
     if height > x.shape[-2] or width > x.shape[-1]:
@@ -100,6 +104,7 @@ class UpStep(nn.Module):
 
     def __init__(self, channels: int, padding: int = 1):
         super().__init__()
+        check_at_least(1, channels=channels)
         self.up = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
         self.mix = DoubleConv(2 * channels, channels, padding)
 
@@ -142,7 +147,7 @@ class UNet(nn.Module):
         check_at_least(
             1, in_channels=in_channels, num_classes=num_classes, base_channels=base_channels, depth=depth
         )
-        self.depth, self.padding = depth, padding
+        self.in_channels, self.depth, self.padding = in_channels, depth, padding
         channels = [base_channels * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             DoubleConv(before, after, padding)
@@ -153,6 +158,7 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores ``(N, num_classes, h, w)`` of images ``(N, in_channels, H, W)``; see `unet_output_size`."""
+        _check_images(images, self.in_channels)
         for size in images.shape[-2:]:
             unet_output_size(size, self.depth, self.padding)
         skips, x = [], images
@@ -187,6 +193,10 @@ def unet_output_size(size: int, depth: int = 4, padding: int = 1) -> int:
     Traceback (most recent call last):
     ValueError: a U-Net of depth 4 without padding halves maps of even size only; nearest sizes: 556 and 572, got 570
     """
+    (size,), (depth,) = per_axis("size", size, axes=1), per_axis("depth", depth, axes=1)
+    check_at_least(1, size=size, depth=depth)
+    if padding not in (0, 1):
+        raise ValueError(f"padding must be 0 or 1; got {padding}")
     left = _output_size(size, depth, padding)
     if left is None:
         below = next((s for s in range(size - 1, 0, -1) if _output_size(s, depth, padding)), None)
@@ -276,6 +286,7 @@ class SegNet(nn.Module):
         check_at_least(
             1, in_channels=in_channels, num_classes=num_classes, base_channels=base_channels, depth=depth
         )
+        self.in_channels = in_channels
         channels = [base_channels * 2**level for level in range(depth)]
         self.down = nn.ModuleList(
             DoubleConv(before, after, norm=True)
@@ -289,6 +300,7 @@ class SegNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores ``(N, num_classes, H, W)`` of images ``(N, in_channels, H, W)``."""
+        _check_images(images, self.in_channels)
         x, remembered = images, []
         for double_conv in self.down:
             x = double_conv(x)
@@ -298,6 +310,12 @@ class SegNet(nn.Module):
         for double_conv, (indices, size) in zip(reversed(self.up), reversed(remembered), strict=True):
             x = double_conv(F.max_unpool2d(x, indices, 2, output_size=size))
         return self.score(x)
+
+
+def _check_images(images: Tensor, channels: int) -> None:
+    check_tensors(images=images)
+    if images.dim() != 4 or images.shape[1] != channels:
+        raise ValueError(f"images must be (N, {channels}, H, W); got {tuple(images.shape)}")
 
 
 # ------------------------------------------------------------------------------- what the paper adds
@@ -335,13 +353,14 @@ def border_weight_map(instances: Tensor, w0: float = 10.0, sigma: float = 5.0) -
     >>> [round(w, 3) for w in border_weight_map(cells, w0=10.0, sigma=1.0)[0].tolist()]
     [1.0, 1.0, 2.353, 1.0, 1.0]
     """
+    check_tensors(instances=instances)
     if instances.dim() != 2 or instances.is_floating_point():
         raise ValueError(
             f"instances must be whole numbers of shape (H, W); got {instances.dtype} of {tuple(instances.shape)}"
         )
     if not sigma > 0:
         raise ValueError(f"sigma must be positive; got {sigma}")
-    nearest, second = (torch.full(instances.shape, torch.inf) for _ in range(2))
+    nearest, second = (torch.full(instances.shape, torch.inf, device=instances.device) for _ in range(2))
     for label in instances.unique().tolist():
         if label != 0:
             window, distance = _distances(instances == label, ceil(8 * sigma))
@@ -361,7 +380,7 @@ def _distances(mask: Tensor, reach: int) -> tuple[tuple[slice, slice], Tensor]:
     )
     part = mask[window]
     height, width = part.shape
-    y, x = torch.arange(height), torch.arange(width)
+    y, x = torch.arange(height, device=mask.device), torch.arange(width, device=mask.device)
     apart = (y[:, None] - y).abs().float()  # (to, from)
     down = torch.where(part[None], apart[:, :, None], torch.inf).amin(
         1
@@ -385,7 +404,8 @@ def warp(image: Tensor, labels: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     Tensor of shape (C, H, W), Tensor of shape (H, W)
-        Beyond the border the border's pixels go on.
+        Beyond the border the border's pixels go on. The image keeps its precision; one of whole numbers becomes
+        floating.
 
     Examples
     --------
@@ -394,21 +414,25 @@ def warp(image: Tensor, labels: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     >>> warp(image, labels, flow)
     (tensor([[[0.6000, 1.6000, 2.0000]]]), tensor([[1, 3, 3]]))
     """
-    height, width = labels.shape
-    if image.shape[-2:] != labels.shape or flow.shape != (2, height, width):
+    check_tensors(image=image, labels=labels, flow=flow)
+    if image.dim() != 3 or image.shape[1:] != labels.shape or flow.shape != (2, *labels.shape):
         raise ValueError(
             "image, labels and flow must be (C, H, W), (H, W) and (2, H, W); "
             f"got {tuple(image.shape)}, {tuple(labels.shape)} and {tuple(flow.shape)}"
         )
-    y = (torch.arange(height)[:, None] + flow[0]).clamp(0, height - 1)
-    x = (torch.arange(width) + flow[1]).clamp(0, width - 1)
+    if flow.isnan().any():
+        raise ValueError("flow must be numbers; some are NaN")
+    height, width = labels.shape
+    y = (torch.arange(height, device=flow.device)[:, None] + flow[0]).clamp(0, height - 1)
+    x = (torch.arange(width, device=flow.device) + flow[1]).clamp(0, width - 1)
     y0, x0 = y.floor().long(), x.floor().long()
     y1, x1 = (y0 + 1).clamp(max=height - 1), (x0 + 1).clamp(max=width - 1)
     dy, dx = y - y0, x - x0
     upper = (1 - dx) * image[:, y0, x0] + dx * image[:, y0, x1]
     lower = (1 - dx) * image[:, y1, x0] + dx * image[:, y1, x1]
     nearest = labels[(y + 0.5).floor().long(), (x + 0.5).floor().long()]
-    return (1 - dy) * upper + dy * lower, nearest
+    moved = (1 - dy) * upper + dy * lower
+    return moved.to(image.dtype) if image.is_floating_point() else moved, nearest
 
 
 def elastic_deformation(
@@ -440,14 +464,17 @@ def elastic_deformation(
     """
     if not sigma > 0:
         raise ValueError(f"sigma must be positive; got {sigma}")
-    noise = 2 * torch.rand(2, *labels.shape, generator=generator) - 1
+    if labels.dim() != 2:
+        raise ValueError(f"labels must be (H, W); got {tuple(labels.shape)}")
+    device = generator.device if generator is not None else labels.device
+    noise = 2 * torch.rand(2, *labels.shape, generator=generator, device=device).to(labels.device) - 1
     return warp(image, labels, alpha * _smooth(noise, sigma))
 
 
 def _smooth(x: Tensor, sigma: float) -> Tensor:
     """Gaussian filter of (C, H, W), zeros beyond the border, cut off at four standard deviations."""
     reach = ceil(4 * sigma)
-    taps = torch.exp(-(torch.arange(-reach, reach + 1).float() ** 2) / (2 * sigma**2))
+    taps = torch.exp(-(torch.arange(-reach, reach + 1, device=x.device).float() ** 2) / (2 * sigma**2))
     taps = taps / taps.sum()
     x = F.conv2d(x[:, None], taps[None, None, :, None], padding=(reach, 0))
     return F.conv2d(x, taps[None, None, None, :], padding=(0, reach))[:, 0]

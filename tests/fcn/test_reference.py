@@ -206,3 +206,47 @@ def test_only_the_last_step_is_fixed():
 def test_unknown_variants_are_named():
     with pytest.raises(ValueError, match="variant must be one of 32s, 16s, 8s; got '4s'"):
         fcn.FCN(small_backbone(), 3, "4s")
+
+
+# ------------------------------------------------------------------------------- the door
+
+DEEP, SKIP, WEIGHT = torch.zeros(1, 2, 2, 2), torch.zeros(1, 3, 4, 3), torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: fcn.pointwise_linear(SKIP, WEIGHT, torch.zeros(1)),
+            r"bias must be \(K,\) with K = 2; got \(1,\)",
+        ),
+        (lambda: fcn.linear_to_conv(nn.Linear(18, 4), 2.0, 3), "in_channels must be an int; got 2.0"),
+        (lambda: fcn.sliding_window(lambda x: x, torch.zeros(1, 3, 3), 2, 1), r"gave \(1, 1, 2, 2\)"),
+        (lambda: fcn.multiply_adds([(1, 1, 3, 0)], 5), "stride must be at least 1; got 0"),
+        (lambda: fcn.multiply_adds([(1, 1, 3)], 5), r"kernel_size, stride\); got \(1, 1, 3\)"),
+        (
+            lambda: fcn.crop_like(torch.zeros(3), torch.zeros(2)),
+            r"a height and a width; got \(3,\) and \(2,\)",
+        ),
+        (lambda: fcn.bilinear_upsampling(1, 2.5), "factor must be an int; got 2.5"),
+        (lambda: fcn.fuse(DEEP, SKIP, WEIGHT[:1]), r"deep must be \(1, 1, 2, 2\).*got \(1, 2, 2, 2\)"),
+        (lambda: fcn.fuse(DEEP, SKIP[..., 1:], WEIGHT), r"deep must be \(1, 2, 2, 1\).*got \(1, 2, 2, 2\)"),
+        (lambda: fcn.fuse(DEEP, SKIP.repeat(2, 1, 1, 1), WEIGHT), r"deep must be \(2, 2, 2, 2\)"),
+        (lambda: fcn.FCN(nn.Conv2d(3, 3, 3), 2), r"channels of five maps.*Conv2d has \(\)"),
+    ],
+)
+def test_what_does_not_fit_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_only_a_linear_layer_becomes_filters():
+    with pytest.raises(TypeError, match=r"linear must be an nn\.Linear; got Conv2d"):
+        fcn.linear_to_conv(nn.Conv2d(1, 1, 1), 1, 1)
+
+
+def test_a_classifier_in_double_precision(generator):
+    classifier = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(18, 4)).double()
+    image = torch.randn(1, 1, 5, 5, generator=generator).double()
+    scores = fcn.convolutionalize(classifier, (1, 5, 5))(image)
+    torch.testing.assert_close(scores.flatten(1), classifier(image))

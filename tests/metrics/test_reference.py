@@ -15,6 +15,7 @@ from dlcv.metrics import (
     class_iou,
     confusion_matrix,
     confusion_matrix_naive,
+    dataset_mean_iou,
     dice,
     dice_from_iou,
     frequency_weighted_iou,
@@ -288,3 +289,42 @@ def test_byte_maps_do_not_overflow():
     prediction = torch.full((4, 4), 19, dtype=torch.uint8)
     confusion = confusion_matrix(prediction, prediction, 20)
     assert confusion[19, 19] == 16
+
+
+ZEROS = torch.zeros(2, 3, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("count", [confusion_matrix, confusion_matrix_naive])
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            (ZEROS + 0.7, ZEROS, 2),
+            ValueError,
+            "prediction must hold whole numbers, one class a pixel; got torch.float",
+        ),
+        ((ZEROS, ZEROS.float(), 2), ValueError, "target must hold whole numbers"),
+        ((ZEROS, ZEROS, 0), ValueError, "num_classes must be at least 1; got 0"),
+        ((ZEROS, ZEROS, 2.0), ValueError, "num_classes must be an int; got 2.0"),
+        ((ZEROS.numpy(), ZEROS, 2), TypeError, "prediction must be a torch.Tensor; got ndarray"),
+    ],
+)
+def test_what_cannot_be_counted_is_said(count, arguments, error, message):
+    with pytest.raises(error, match=message):
+        count(*arguments)
+
+
+def test_a_data_set_may_be_one_stack_of_maps():
+    prediction, target = labels(3, 5, 6), labels(3, 5, 6, seed=1, void=0.3)
+    whole = mean_iou(confusion_matrix(prediction, target, 4))
+    assert_close(dataset_mean_iou(prediction, target, 4), whole)
+    assert_close(dataset_mean_iou(list(prediction), list(target), 4), whole)
+    assert dataset_mean_iou([], [], 4).isnan()
+    with pytest.raises(ValueError, match="one prediction for each target; got 3 and 2"):
+        dataset_mean_iou(prediction, target[:2], 4)
+
+
+def test_counts_in_half_precision_do_not_overflow():
+    confusion = torch.tensor([[60000.0, 30000], [0, 60000]]).half()
+    assert_close(class_iou(confusion), class_iou(confusion.double()))
+    assert class_iou(confusion.float()).dtype == torch.float32

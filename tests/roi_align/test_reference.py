@@ -309,3 +309,69 @@ def test_both_run_on_a_gpu():
     )
     for operator in (roi_align, roi_pool):
         assert_close(operator(features.cuda(), rois.cuda(), 3).cpu(), operator(features, rois, 3))
+
+
+ONES, BOX = torch.ones(1, 1, 4, 4), torch.tensor([[0.0, 1, 1, 3, 3]])
+
+
+@pytest.mark.parametrize("operator", [roi_align, roi_align_naive, roi_pool, roi_pool_naive])
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((ONES.numpy(), BOX, 2), TypeError, "features must be a torch.Tensor; got ndarray"),
+        ((ONES, [BOX[0, 1:]], 2), TypeError, "rois must be a torch.Tensor; got list"),
+        ((ONES.long(), BOX, 2), ValueError, "features must be floating-point numbers; got torch.int64"),
+        ((ONES, BOX * torch.nan, 2), ValueError, "batch indices must be 0 to 0; got nan to nan"),
+        ((ONES[:0], BOX, 2), ValueError, "batch indices must be of an image, but there is none; got 0 to 0"),
+        ((ONES, BOX, 2, 0.0), ValueError, "spatial_scale must be positive, 1 / stride; got 0.0"),
+        ((ONES, BOX, 2, torch.nan), ValueError, "spatial_scale must be positive, 1 / stride; got nan"),
+    ],
+)
+def test_what_is_no_map_no_box_or_no_scale_is_said(operator, arguments, error, message):
+    with pytest.raises(error, match=message):
+        operator(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: roi_align(ONES, BOX, 2, 1.0, 1.5), "sampling_ratio must be an int; got 1.5"),
+        (lambda: snapped_boxes(BOX[0]), r"rois must be \(K, 5\) as batch, x1, y1, x2, y2; got \(5,\)"),
+        (lambda: sample_points(BOX, 2, 2), r"box must be \(4,\) as x1, y1, x2, y2; got \(1, 5\)"),
+        (lambda: sample_points(BOX[0, 1:], 2, 0), "sampling_ratio must be at least 1; got 0"),
+        (lambda: sample_points(BOX[0, 1:], (0, 2), 2), "output_size must be at least 1; got 0"),
+        (
+            lambda: bilinear_scatter(torch.ones(1), (2, 3), torch.ones(2), torch.ones(2)),
+            r"must all be \(P,\)",
+        ),
+        (
+            lambda: bilinear_scatter(torch.ones(1), (0, 3), torch.ones(1), torch.ones(1)),
+            "size must be at least 1",
+        ),
+        (lambda: fpn_level(torch.zeros(2, 5)), r"boxes must be \(K, 4\) as x1, y1, x2, y2; got \(2, 5\)"),
+        (lambda: fpn_level(torch.full((1, 4), torch.nan)), "boxes must be numbers; some are NaN"),
+        (lambda: fpn_level(BOX[:, 1:], k_min=5, k_max=2), "k_min must be at most k_max.*got 5, 2 and 224"),
+        (lambda: position_map(0, 1.0), "size must be at least 1; got 0"),
+        (lambda: position_map(4, -1.0), "spatial_scale must be positive, 1 / stride; got -1.0"),
+        (lambda: shift_errors(ONES, BOX, torch.ones(2), 1.0, (2, 2)), r"got \(1, 5\) and \(2,\)"),
+    ],
+)
+def test_the_doors_of_the_parts(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_whole_numbers_are_read_as_floats():
+    """Not cut off: between 0, 1, 4 and 5 lies 2.5."""
+    features = torch.arange(16).reshape(4, 4)
+    assert bilinear_sample(features, 0.5, 0.5).item() == 2.5
+    assert bilinear_sample(features, torch.tensor([0.5]), torch.tensor([0.5])).tolist() == [2.5]
+    scattered = bilinear_scatter(torch.tensor([8]), (1, 2), torch.tensor([0.0]), torch.tensor([0.5]))
+    assert scattered.tolist() == [[4.0, 4.0]]
+    box, shifts = torch.tensor([2, 2, 6, 6]), torch.tensor([0, 1])
+    assert shift_errors(position_map(8, 1.0), box, shifts, 1.0, (2, 2)).abs().max() == 0
+
+
+def test_levels_of_large_boxes_in_half_precision():
+    """300 x 300 pixels are 90000, more than float16 holds."""
+    assert fpn_level(torch.tensor([[0.0, 0, 300, 300]]).half()).tolist() == [4]

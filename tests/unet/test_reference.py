@@ -210,3 +210,43 @@ def test_smoothing_is_scipys_gaussian(generator):
 def test_shapes_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"got \(1, 4, 4\), \(4, 5\) and \(2, 4, 5\)"):
         unet.warp(torch.zeros(1, 4, 4), torch.zeros(4, 5).long(), torch.zeros(2, 4, 5))
+
+
+# ------------------------------------------------------------------------------- the door
+
+
+@pytest.mark.parametrize("network", [unet.UNet, unet.SegNet])
+@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (2, 8, 8)])
+def test_images_with_other_channels_are_refused(network, shape):
+    with pytest.raises(ValueError, match=rf"images must be \(N, 2, H, W\); got \({shape[0]}, {shape[1]}, 8"):
+        network(2, 2, 2, 1)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: unet.unet_output_size(0), "size must be at least 1; got 0"),
+        (lambda: unet.unet_output_size(16.0), "size must be an int; got 16.0"),
+        (lambda: unet.unet_output_size(16, 1, 2), "padding must be 0 or 1; got 2"),
+        (lambda: unet.DoubleConv(0, 3), "in_channels must be at least 1; got 0"),
+        (lambda: unet.UpStep(0), "channels must be at least 1; got 0"),
+        (lambda: unet.center_crop(torch.zeros(4), 2), r"x must be \(\.\.\., H, W\); got \(4,\)"),
+        (
+            lambda: unet.warp(*(torch.full(s, torch.nan) for s in ((1, 2, 2), (2, 2), (2, 2, 2)))),
+            "flow .* NaN",
+        ),
+        (
+            lambda: unet.elastic_deformation(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4), 1.0, 1.0),
+            "labels must be",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_image_keeps_its_precision(dtype):
+    image, labels = torch.rand(1, 6, 6).to(dtype), torch.zeros(6, 6, dtype=torch.int64)
+    assert unet.elastic_deformation(image, labels, 9.0, 2.0)[0].dtype == dtype
