@@ -81,6 +81,7 @@ def several(name: str, values: Sequence[float], kind: type = Integral) -> tuple[
     Traceback (most recent call last):
     ValueError: rates must be a sequence of ints; got 6
     """
+    values = values.tolist() if hasattr(values, "tolist") else values  # tensors, arrays
     items = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else ()
     if not items or not all(isinstance(item, kind) for item in items):
         wanted = "ints" if kind is Integral else "numbers"

@@ -16,6 +16,11 @@ def test_one_number_stands_for_every_axis():
     assert pair("size", np.int64(4)) == (4, 4)
     assert pair("scale", (1.5, 2), Real) == (1.5, 2)
     assert several("rates", range(2)) == (0, 1) and several("sizes", [0.5], Real) == (0.5,)
+    assert (
+        several("sizes", torch.tensor([8.0, 16]), Real)
+        == several("sizes", np.array([8.0, 16]), Real)
+        == (8, 16)
+    )
 
 
 @pytest.mark.parametrize(

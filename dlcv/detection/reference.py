@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, pair, per_axis, several
 
 __all__ = [
     "HEAD_WEIGHTS",
@@ -217,12 +217,13 @@ def make_anchors(
     height, width = pair("feature_size", feature_size)
     down, across = pair("stride", stride, Real)
     check_at_least(0, feature_size=(height, width))
+    sizes, aspect_ratios = several("sizes", sizes, Real), several("aspect_ratios", aspect_ratios, Real)
     for name, values in {"stride": (down, across), "sizes": sizes, "aspect_ratios": aspect_ratios}.items():
         if not all(value > 0 for value in values):
-            raise ValueError(f"{name} must be above 0; got {tuple(values)}")
+            raise ValueError(f"{name} must be above 0; got {values}")
     dtype = torch.get_default_dtype()
-    size = torch.tensor(tuple(sizes), dtype=dtype)[:, None]
-    root = torch.tensor(tuple(aspect_ratios), dtype=dtype).sqrt()[None, :]
+    size = torch.tensor(sizes, dtype=dtype)[:, None]
+    root = torch.tensor(aspect_ratios, dtype=dtype).sqrt()[None, :]
     half = torch.stack([size / root, size * root], -1).reshape(-1, 2) / 2  # (A, 2) as w, h
     y = (torch.arange(height, dtype=dtype) + offset) * down
     x = (torch.arange(width, dtype=dtype) + offset) * across
@@ -262,7 +263,8 @@ def encode_boxes(boxes: Tensor, anchors: Tensor, weights: Sequence[float] = (1, 
     tensor([[0.5000, 0.0000, 0.0000, 0.0000]])
     """
     boxes, anchors = _boxes("boxes", boxes, axes=None), _boxes("anchors", anchors, axes=None)
-    wx, wy, ww, wh = weights
+    _check_pairs(boxes=boxes, anchors=anchors)
+    wx, wy, ww, wh = _weights(weights)
     x, y, w, h = _centres(boxes)
     xa, ya, wa, ha = _centres(anchors)
     return torch.stack(
@@ -301,9 +303,11 @@ def decode_boxes(
     """
     if not deltas.dim() or deltas.shape[-1] % 4 or not deltas.shape[-1]:
         raise ValueError(f"deltas must be (..., 4) or (..., 4 * classes); got {tuple(deltas.shape)}")
+    deltas = deltas if deltas.is_floating_point() else deltas.to(torch.get_default_dtype())
     anchors = _boxes("anchors", anchors, axes=None).to(deltas.dtype)
+    _check_pairs(deltas=deltas, anchors=anchors)
     classes = deltas.shape[-1] // 4
-    weights = torch.as_tensor(weights, dtype=deltas.dtype, device=deltas.device)
+    weights = torch.as_tensor(_weights(weights), dtype=deltas.dtype, device=deltas.device)
     dx, dy, dw, dh = (deltas.unflatten(-1, (classes, 4)) / weights).unbind(-1)
     xa, ya, wa, ha = _centres(anchors.unsqueeze(-2))
     x, y = xa + dx * wa, ya + dy * ha
@@ -329,15 +333,16 @@ def clip_boxes(boxes: Tensor, image_size: Sequence[int]) -> Tensor:
     Returns
     -------
     Tensor of shape (..., 4)
-        A box that was wholly outside keeps no area.
+        Of the boxes' dtype. A box that was wholly outside keeps no area.
 
     Examples
     --------
     >>> clip_boxes(torch.tensor([[-2.0, 1, 50, 30]]), (20, 40))
     tensor([[ 0.,  1., 40., 20.]])
     """
-    height, width = image_size
-    x1, y1, x2, y2 = _boxes("boxes", boxes, axes=None).unbind(-1)
+    height, width = pair("image_size", image_size, Real)
+    check_at_least(0, image_size=(height, width))
+    x1, y1, x2, y2 = _check_boxes("boxes", boxes, axes=None).unbind(-1)
     x1, x2 = (x.clamp(0, width) for x in (x1, x2))
     y1, y2 = (y.clamp(0, height) for y in (y1, y2))
     return torch.stack([x1, y1, x2, y2], -1)
@@ -427,6 +432,8 @@ def sample_matches(
     (torch.Size([1]), tensor([0, 3, 5]))
     """
     check_at_least(0, num_samples=num_samples)
+    if matches.dim() != 1:
+        raise ValueError(f"matches must be (A,), one an anchor; got {tuple(matches.shape)}")
     if not 0 <= positive_fraction <= 1:
         raise ValueError(f"positive_fraction must be from 0 to 1; got {positive_fraction}")
     positive, negative = ((matches >= 0).nonzero()[:, 0], (matches == NEGATIVE).nonzero()[:, 0])
@@ -589,12 +596,13 @@ def rpn_targets(
     >>> labels
     tensor([1., 0.])
     """
+    anchors, boxes = _floating_boxes("anchors", anchors), _floating_boxes("boxes", boxes)
     matches = match_anchors(box_iou(boxes, anchors))
     positive, negative = sample_matches(matches, num_samples, positive_fraction, generator)
     labels = anchors.new_full((len(anchors),), -1.0)
     labels[positive], labels[negative] = 1.0, 0.0
     targets = torch.zeros_like(anchors)
-    targets[positive] = encode_boxes(boxes[matches[positive]], anchors[positive])
+    targets[positive] = encode_boxes(boxes[matches[positive]], anchors[positive]).to(targets)
     return labels, targets
 
 
@@ -633,6 +641,9 @@ def rpn_loss(objectness: Tensor, deltas: Tensor, labels: Tensor, targets: Tensor
     >>> round(float(objectness), 4), round(float(box), 4)
     (0.6931, 1.8889)
     """
+    named = {"objectness": objectness, "deltas": deltas, "labels": labels, "targets": targets}
+    shape = tuple(labels.shape)
+    _check_shapes(named, "(A,), (A, 4), (A,), (A, 4)", shape, (*shape, 4), shape, (*shape, 4))
     drawn, positive = labels >= 0, labels == 1
     count = max(int(drawn.sum()), 1)
     wanted = labels[drawn].to(objectness.dtype)
@@ -685,6 +696,9 @@ def box_head_targets(
     >>> box_head_targets(proposals, boxes, torch.tensor([7]))[1]
     tensor([7, 0, 7])
     """
+    proposals, boxes = _floating_boxes("proposals", proposals), _floating_boxes("boxes", boxes)
+    if labels.shape != boxes.shape[:1]:
+        raise ValueError(f"labels must be ({len(boxes)},), one a box; got {tuple(labels.shape)}")
     rois = torch.cat([proposals, boxes])
     matches = match_anchors(box_iou(boxes, rois), iou_threshold, iou_threshold, low_quality=False)
     positive = matches >= 0
@@ -726,9 +740,14 @@ def box_head_loss(logits: Tensor, deltas: Tensor, labels: Tensor, targets: Tenso
     >>> round(float(class_loss), 4), round(float(box_loss), 4)
     (1.0986, 1.8889)
     """
-    if logits.dim() != 2 or deltas.numel() != 4 * logits.numel() or labels.shape != logits.shape[:1]:
-        shapes = ", ".join(str(tuple(t.shape)) for t in (logits, deltas, labels))
-        raise ValueError(f"logits, deltas, labels must be (R, C), (R, 4 * C), (R,); got {shapes}")
+    named = {"logits": logits, "deltas": deltas, "labels": labels, "targets": targets}
+    rois, classes = logits.shape if logits.dim() == 2 else (len(labels), -1)
+    shape = (rois, classes, 4) if deltas.dim() == 3 else (rois, 4 * classes)
+    _check_shapes(named, "(R, C), (R, 4 * C), (R,), (R, 4)", (rois, classes), shape, (rois,), (rois, 4))
+    if rois and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        given = f"{int(labels.min())} to {int(labels.max())}"
+        raise ValueError(f"labels must be classes 0 to {classes - 1}; got {given}")
+    labels = labels.long()
     count = max(len(logits), 1)
     class_loss = F.cross_entropy(logits, labels, reduction="sum")
     positive = (labels > 0).nonzero()[:, 0]
@@ -761,6 +780,7 @@ def yolo_target_shape(grid: int | Sequence[int], anchors: int, classes: int) -> 
     (19, 19, 45)
     """
     height, width = pair("grid", grid)
+    (anchors,), (classes,) = per_axis("anchors", anchors, 1), per_axis("classes", classes, 1)
     check_at_least(1, grid=(height, width), anchors=anchors)
     check_at_least(0, classes=classes)
     return height, width, 5 * anchors + classes
@@ -771,9 +791,45 @@ def yolo_target_shape(grid: int | Sequence[int], anchors: int, classes: int) -> 
 
 def _boxes(name: str, boxes: Tensor, axes: int | None = 2) -> Tensor:
     """Boxes as numbers whose products do not overflow: half precision becomes single, whole numbers become long."""
-    if boxes.dim() == 0 or boxes.shape[-1] != 4 or (axes and boxes.dim() != axes):
-        wanted = "(K, 4)" if axes else "(..., 4)"
-        raise ValueError(f"{name} must be {wanted} as x1, y1, x2, y2; got {tuple(boxes.shape)}")
+    boxes = _check_boxes(name, boxes, axes)
     if boxes.is_floating_point():
         return boxes if boxes.dtype in (torch.float32, torch.float64) else boxes.float()
     return boxes.long()
+
+
+def _floating_boxes(name: str, boxes: Tensor) -> Tensor:
+    """Boxes that take numbers with a fraction: anything but double precision becomes single."""
+    boxes = _check_boxes(name, boxes)
+    return boxes if boxes.dtype == torch.float64 else boxes.float()
+
+
+def _check_boxes(name: str, boxes: Tensor, axes: int | None = 2) -> Tensor:
+    if boxes.dim() == 0 or boxes.shape[-1] != 4 or (axes and boxes.dim() != axes):
+        wanted = "(K, 4)" if axes else "(..., 4)"
+        raise ValueError(f"{name} must be {wanted} as x1, y1, x2, y2; got {tuple(boxes.shape)}")
+    return boxes
+
+
+def _check_pairs(**tensors: Tensor) -> None:
+    """Each box beside its anchor: all axes but the last must fit each other."""
+    try:
+        torch.broadcast_shapes(*(t.shape[:-1] for t in tensors.values()))
+    except RuntimeError:
+        shapes = ", ".join(str(tuple(t.shape)) for t in tensors.values())
+        raise ValueError(
+            f"{', '.join(tensors)} must be as many, one beside the other; got {shapes}"
+        ) from None
+
+
+def _weights(weights: Sequence[float]) -> tuple[float, ...]:
+    """Scales of dx, dy, dw and dh."""
+    numbers = tuple(torch.as_tensor(weights, dtype=torch.float64).flatten().tolist())
+    if len(numbers) != 4:
+        raise ValueError(f"weights must be four numbers, for dx, dy, dw, dh; got {weights}")
+    return numbers
+
+
+def _check_shapes(named: dict[str, Tensor], wanted: str, *shapes: tuple[int, ...]) -> None:
+    if any(t.shape != torch.Size(shape) for t, shape in zip(named.values(), shapes, strict=True)):
+        given = ", ".join(str(tuple(t.shape)) for t in named.values())
+        raise ValueError(f"{', '.join(named)} must be {wanted}; got {given}")

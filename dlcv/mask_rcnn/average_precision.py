@@ -83,8 +83,7 @@ def average_precision(
     """
     if kind not in ("masks", "boxes"):
         raise ValueError(f"kind must be 'masks' or 'boxes'; got {kind!r}")
-    if len(predictions) != len(targets):
-        raise ValueError(f"predictions and targets must be as many; got {len(predictions)}, {len(targets)}")
+    _check_lists(predictions, targets)
     images = [
         _ranked(_entry("predictions", n, found, kind, "scores"), _entry("targets", n, true, kind), kind)
         for n, (found, true) in enumerate(zip(predictions, targets, strict=True))
@@ -128,8 +127,8 @@ def mask_ap(
     >>> round(mask_ap([found], [{"masks": masks[:2]}]), 4), round(51 / 101, 4)
     (0.505, 0.505)
     """
-    if len(predictions) != len(targets):
-        raise ValueError(f"predictions and targets must be as many; got {len(predictions)}, {len(targets)}")
+    _check_lists(predictions, targets)
+    _check_threshold(iou_threshold)
     images = []
     for number, (found, true) in enumerate(zip(predictions, targets, strict=True)):
         found, true = (part | {"labels": torch.zeros(len(part.get("masks", ())))} for part in (found, true))
@@ -163,7 +162,7 @@ def match_detections(iou: Tensor, crowd: Tensor, threshold: float) -> Tensor:
     Raises
     ------
     ValueError
-        If `crowd` does not say it of each column of `iou`.
+        If `crowd` does not say it of each column of `iou`, or `threshold` is not from 0 to 1.
 
     Examples
     --------
@@ -171,6 +170,7 @@ def match_detections(iou: Tensor, crowd: Tensor, threshold: float) -> Tensor:
     >>> match_detections(iou, torch.tensor([False, False, True]), 0.5).tolist()
     [1, 1, -1, 0]
     """
+    _check_threshold(threshold)
     if iou.dim() != 2 or crowd.shape != iou.shape[1:]:
         raise ValueError(f"iou, crowd must be (D, G), (G,); got {tuple(iou.shape)}, {tuple(crowd.shape)}")
     return torch.tensor(_verdicts(iou.tolist(), crowd.tolist(), threshold), dtype=torch.int64)
@@ -254,6 +254,18 @@ def _overlaps(found: Tensor, true: Tensor, crowd: Tensor, kind: str) -> Tensor:
         intersection, area, other = (part.double() for part in (found @ true.T, found.sum(1), true.sum(1)))
     union = torch.where(crowd, area[:, None], area[:, None] + other - intersection)
     return torch.where(union > 0, intersection / union, 0.0)
+
+
+def _check_lists(predictions: Sequence[dict[str, Tensor]], targets: Sequence[dict[str, Tensor]]) -> None:
+    if isinstance(predictions, dict) or isinstance(targets, dict):
+        raise ValueError("predictions and targets must be lists of dicts, one an image; got one dict")
+    if len(predictions) != len(targets):
+        raise ValueError(f"predictions and targets must be as many; got {len(predictions)}, {len(targets)}")
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the IoU threshold must be from 0 to 1; got {threshold}")
 
 
 def _entry(name: str, number: int, entry: dict[str, Tensor], kind: str, *more: str) -> dict[str, Tensor]:

@@ -84,7 +84,7 @@ def mask_targets(masks: Tensor, boxes: Tensor, matched: Tensor, size: int) -> Te
         )
     if not len(boxes):
         return masks.new_zeros(0, size, size, dtype=torch.bool)
-    used, matched = matched.unique(return_inverse=True)
+    used, matched = matched.long().unique(return_inverse=True)
     rois = torch.cat([matched[:, None].to(boxes), boxes], 1)
     shares = roi_align(masks[used, None].to(boxes.dtype), rois, size, sampling_ratio=-1, aligned=True)
     return shares[:, 0] >= 0.5 - ROUNDING
@@ -218,7 +218,13 @@ def keypoint_loss(logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
     if logits.dim() != 4 or not targets.shape == valid.shape == logits.shape[:2]:
         shapes = ", ".join(str(tuple(t.shape)) for t in (logits, targets, valid))
         raise ValueError(f"logits, targets, valid must be (R, K, S, S), (R, K), (R, K); got {shapes}")
-    valid = valid.bool()
+    valid, cells = valid.bool(), logits.shape[2] * logits.shape[3]
+    targets = targets.long()
+    if (valid & ((targets < 0) | (targets >= cells))).any():
+        wrong = targets[valid]
+        raise ValueError(
+            f"targets must be cells 0 to {cells - 1}; got {int(wrong.min())} to {int(wrong.max())}"
+        )
     total = F.cross_entropy(logits.flatten(2)[valid], targets[valid], reduction="sum")
     return total / max(int(valid.sum()), 1)
 
@@ -280,7 +286,7 @@ def paste_masks(
     Returns
     -------
     Tensor of shape (R, height, width)
-        bool, or the dtype of `masks` where `threshold` is None. Off or 0 for a box without area.
+        bool, or the floating dtype of `masks` where `threshold` is None. Off or 0 for a box without area.
 
     Raises
     ------
@@ -305,11 +311,14 @@ def paste_masks(
     _check_masks("masks", masks)
     height, width = pair("image_size", image_size)
     check_at_least(0, image_size=(height, width))
-    masks = masks if masks.is_floating_point() else masks.float()
-    boxes = _boxes(boxes).to(masks.dtype)
+    boxes = _boxes(boxes)
     if len(boxes) != len(masks):
         raise ValueError(f"there must be one box a mask; got {len(boxes)} boxes, {len(masks)} masks")
-    dtype = masks.dtype if threshold is None else torch.bool
+    dtype = (
+        torch.bool if threshold is not None else masks.dtype if masks.is_floating_point() else torch.float32
+    )
+    masks = masks if masks.dtype == torch.float64 else masks.float()  # half a pixel needs single precision
+    boxes = boxes.to(masks.dtype)
     pasted = masks.new_zeros(len(masks), height, width, dtype=dtype)
     for number in ((boxes[:, 2:] > boxes[:, :2]).all(1)).nonzero()[:, 0].tolist() if pasted.numel() else ():
         x1, y1, x2, y2 = boxes[number]

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, pair, per_axis
 
 # ------------------------------------------------------------------------------- reading a map at points
 
@@ -37,7 +37,8 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (N, C, *S)
-        Beyond the map is 0, so within half a pixel of its border values fade. Differentiable in both arguments.
+        Of the features' dtype. Beyond the map is 0, so within half a pixel of its border values fade. Differentiable in
+        both arguments.
 
     Notes
     -----
@@ -55,17 +56,22 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
         raise ValueError(f"points must be (N, ..., 2) as x, y, with the features' N; got {given}")
     if not points.is_floating_point():
         raise ValueError(f"points must be floating, from 0 to 1; got {points.dtype}")
+    if not features.is_floating_point() or not features.shape[2] * features.shape[3]:
+        given = f"{features.dtype} of {tuple(features.shape)}"
+        raise ValueError(f"features must be floating, with at least one pixel; got {given}")
     height, width = features.shape[-2:]
-    x, y = (points.flatten(1, -2) * points.new_tensor([width, height]) - 0.5).unbind(-1)  # (N, P)
+    places = points.flatten(1, -2) if points.dtype == torch.float64 else points.flatten(1, -2).float()
+    x, y = (places * places.new_tensor([width, height]) - 0.5).unbind(-1)  # (N, P)
     left, top = x.floor().detach(), y.floor().detach()
     values = 0.0
     for i, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
         for j, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
             inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
-            place = torch.where(inside, i * width + j, 0).long()[:, None].expand(-1, features.shape[1], -1)
-            weight = torch.where(inside, weight_y * weight_x, 0)[:, None].to(features.dtype)
-            values = values + weight * features.flatten(2).gather(2, place)
-    return values.unflatten(2, points.shape[1:-1])
+            index = torch.where(inside, i, 0).long() * width + torch.where(inside, j, 0).long()
+            pixels = features.flatten(2).gather(2, index[:, None].expand(-1, features.shape[1], -1))
+            weight = torch.where(inside, weight_y * weight_x, 0)[:, None]
+            values = values + weight * pixels.where(inside[:, None], 0)
+    return values.to(features.dtype).unflatten(2, points.shape[1:-1])
 
 
 def pixel_centres(
@@ -80,6 +86,8 @@ def pixel_centres(
             [0.7500, 0.5000]])
     """
     check_at_least(1, height=height, width=width)
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"dtype must be floating, centres lie at fractions; got {dtype}")
     return _centres(
         torch.arange(height * width, device=device), height, width, dtype or torch.get_default_dtype()
     )
@@ -87,7 +95,10 @@ def pixel_centres(
 
 def _centres(indices: Tensor, height: int, width: int, dtype: torch.dtype) -> Tensor:
     """The point (..., 2) of each flat index (...)."""
-    x, y = (indices % width + 0.5) / width, (indices // width + 0.5) / height
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    x, y = (
+        (part.to(wide) + 0.5) / size for part, size in ((indices % width, width), (indices // width, height))
+    )
     return torch.stack([x, y], -1).to(dtype)
 
 
@@ -145,7 +156,8 @@ def uncertain_points_on_grid(uncertainty: Tensor, num_points: int) -> tuple[Tens
         ``row * W + column`` of *P* = min(num_points, H * W) pixels of each map, by decreasing uncertainty; of equal
         ones the first goes first.
     points : Tensor of shape (N, P, 2)
-        The centres of those pixels.
+        The centres of those pixels, in single precision at least: half precision has no numbers between the pixels of
+        a large map.
 
     Examples
     --------
@@ -158,9 +170,10 @@ def uncertain_points_on_grid(uncertainty: Tensor, num_points: int) -> tuple[Tens
     """
     if uncertainty.dim() != 4 or uncertainty.shape[1] != 1:
         raise ValueError(f"uncertainty must be (N, 1, H, W); got {tuple(uncertainty.shape)}")
-    check_at_least(1, num_points=num_points)
+    check_at_least(1, num_points=_whole("num_points", num_points))
     indices = uncertainty.flatten(1).argsort(dim=1, descending=True, stable=True)[:, :num_points]
-    return indices, _centres(indices, *uncertainty.shape[-2:], uncertainty.dtype)
+    dtype = torch.float64 if uncertainty.dtype == torch.float64 else torch.float32
+    return indices, _centres(indices, *uncertainty.shape[-2:], dtype)
 
 
 # ------------------------------------------------------------------------------- points to learn from
@@ -204,6 +217,9 @@ def biased_points(
              [0.1000, 0.9000]]])
     """
     chosen = _share(num_points, importance)
+    for name, points in {"candidates": candidates, "uniform": uniform}.items():
+        if points.dim() != 3 or points.shape[2] != 2 or len(points) != len(logits):
+            raise ValueError(f"{name} must be ({len(logits)}, points, 2), x and y; got {tuple(points.shape)}")
     if candidates.shape[1] < chosen or uniform.shape[1] < num_points - chosen:
         raise ValueError(
             f"{chosen} candidates and {num_points - chosen} uniform points are wanted; "
@@ -258,7 +274,8 @@ def sample_training_points(
     chosen = _share(num_points, importance)
 
     def draw(count: int) -> Tensor:
-        settings = {"dtype": logits.dtype, "device": logits.device, "generator": generator}
+        dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        settings = {"dtype": dtype, "device": logits.device, "generator": generator}
         return torch.rand(len(logits), count, 2, **settings)
 
     candidates, uniform = draw(int(oversample * num_points)), draw(num_points - chosen)
@@ -389,6 +406,9 @@ def subdivision_step(
     """
     _check_map("logits", logits)
     doubled = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+    if logits.shape[:2] != coarse.shape[:2]:
+        shapes = f"{tuple(logits.shape)} and {tuple(coarse.shape)}"
+        raise ValueError(f"logits and coarse must be of the same images and classes; got {shapes}")
     indices, points = uncertain_points_on_grid(uncertainty(doubled), num_points)
     again = evaluate_points(coarse, features, head, points).to(doubled.dtype)
     places = indices[:, None].expand_as(again)
@@ -424,7 +444,7 @@ def subdivision_inference(
     torch.Size([1, 2, 32, 40])
     """
     _check_map("coarse", coarse)
-    check_at_least(0, steps=steps)
+    check_at_least(0, steps=_whole("steps", steps))
     logits = coarse
     for _ in range(steps):
         logits = subdivision_step(logits, coarse, features, head, num_points)
@@ -458,18 +478,22 @@ def points_evaluated(size: int | Sequence[int], steps: int, num_points: int) -> 
     (3332, 50176)
     """
     height, width = pair("size", size)
-    check_at_least(1, size=(height, width), num_points=num_points)
-    check_at_least(0, steps=steps)
+    check_at_least(1, size=(height, width), num_points=_whole("num_points", num_points))
+    check_at_least(0, steps=_whole("steps", steps))
     pixels = [4**step * height * width for step in range(steps + 1)]
     return sum(min(num_points, count) for count in pixels[1:]), pixels[-1]
 
 
 def _share(num_points: int, importance: float) -> int:
     """How many of the points are chosen by their uncertainty."""
-    check_at_least(1, num_points=num_points)
+    check_at_least(1, num_points=_whole("num_points", num_points))
     if not 0 <= importance <= 1:
         raise ValueError(f"importance must be from 0 to 1; got {importance}")
     return int(importance * num_points)
+
+
+def _whole(name: str, number: int) -> int:
+    return per_axis(name, number, 1)[0]
 
 
 def _check_map(name: str, x: Tensor) -> None:

@@ -175,6 +175,17 @@ def test_decode_of_several_classes_is_decode_of_each():
     assert_close(batch.transpose(0, 1).flatten(1), det.decode_boxes(deltas, anchors))
 
 
+def test_whole_numbers_are_decoded_as_their_floats():
+    deltas, anchors = torch.tensor([[0, 1, 0, 0]]), torch.tensor([[0.5, 0.5, 3.5, 4.0]])
+    assert_close(det.decode_boxes(deltas, anchors), det.decode_boxes(deltas.float(), anchors))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int32, torch.int64])
+def test_clipped_boxes_keep_their_dtype(dtype):
+    clipped = det.clip_boxes(torch.tensor([[-5, -5, 30, 3]], dtype=dtype), (10, 20))
+    assert clipped.dtype == dtype and clipped.tolist() == [[0, 0, 20, 3]]
+
+
 def test_clip_keeps_boxes_in_the_image():
     boxes = torch.tensor([[-5.0, -5, 3, 3], [8, 5, 30, 30], [40, 40, 50, 50], [2, 3, 4, 5]])
     clipped = det.clip_boxes(boxes, (10, 20))
@@ -375,6 +386,22 @@ def test_box_head_targets_by_hand():
     assert_close(targets, expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int64, torch.float64])
+def test_targets_of_boxes_of_any_kind_of_number(dtype):
+    anchors, boxes = (
+        torch.tensor([[0, 0, 8, 8], [0, 0, 8, 4], [20, 20, 28, 28]]),
+        torch.tensor([[0, 0, 8, 6]]),
+    )
+    expected = det.box_head_targets(anchors.float(), boxes.float(), torch.tensor([3]))
+    for proposals, truth in ((anchors.to(dtype), boxes.to(dtype)), (anchors.float(), boxes.to(dtype))):
+        found = det.box_head_targets(proposals, truth, torch.tensor([3]))
+        assert_close(found, expected, check_dtype=False)
+        assert found[2].is_floating_point()
+        labels, targets = det.rpn_targets(proposals, truth)
+        assert (labels.tolist(), targets.is_floating_point()) == ([1, -1, 0], True)
+        assert_close(targets, det.rpn_targets(anchors.float(), boxes.float())[1], check_dtype=False)
+
+
 def test_box_head_targets_without_ground_truth_or_without_proposals():
     none = torch.zeros(0, 4)
     rois, classes, targets, matches = det.box_head_targets(some_boxes(3), none, torch.zeros(0).long())
@@ -439,6 +466,21 @@ def test_yolo_predicts_five_numbers_a_box_and_the_classes_once():
         (lambda: det.batched_nms(torch.zeros(2, 4), torch.zeros(2), torch.zeros(3), 0.5), "labels must be \\(2,\\)"),
         (lambda: det.box_head_loss(torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(2), torch.zeros(2, 4)), "logits"),
         (lambda: det.yolo_target_shape(0, 5, 20), "grid must be at least 1"),
+        (lambda: det.yolo_target_shape(7, 2.5, 20), "anchors must be an int; got 2.5"),
+        (lambda: det.make_anchors((2, 2), 8, 16, [1]), "sizes must be a sequence of numbers; got 16"),
+        (lambda: det.clip_boxes(torch.zeros(1, 4), (3, 5, 5)), r"image_size must be .*; got \(3, 5, 5\)"),
+        (lambda: det.encode_boxes(torch.zeros(2, 4), torch.zeros(3, 4)), r"as many.*; got \(2, 4\), \(3, 4\)"),
+        (lambda: det.decode_boxes(torch.zeros(2, 8), torch.zeros(3, 4)), r"as many.*; got \(2, 8\), \(3, 4\)"),
+        (lambda: det.encode_boxes(torch.zeros(1, 4), torch.zeros(1, 4), (1, 1)), r"weights must be four numbers"),
+        (lambda: det.sample_matches(torch.zeros(3, 2), 2, 0.5), r"matches must be \(A,\).*; got \(3, 2\)"),
+        (lambda: det.box_head_targets(torch.zeros(2, 4), torch.zeros(1, 4), torch.tensor([1, 2])), r"one a box"),
+        (lambda: det.rpn_loss(torch.zeros(3), torch.zeros(3, 4), torch.zeros(3), torch.zeros(3, 1)), r"got .*\(3, 1\)"),
+        (lambda: det.box_head_loss(torch.zeros(1, 3), torch.zeros(1, 12), torch.tensor([3]), torch.zeros(1, 4)),
+         "labels must be classes 0 to 2; got 3 to 3"),
+        (lambda: det.box_head_loss(torch.zeros(1, 3), torch.zeros(1, 12), torch.tensor([-100]), torch.zeros(1, 4)),
+         "classes 0 to 2; got -100"),
+        (lambda: det.box_head_loss(torch.zeros(1, 3), torch.zeros(1, 12), torch.tensor([1]), torch.zeros(1, 1)),
+         r"got .*\(1, 1\)"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, words):

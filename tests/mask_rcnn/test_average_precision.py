@@ -347,3 +347,11 @@ def test_it_says_what_does_not_fit():
         mr.mask_ap([truth], [truth])
     with pytest.raises(ValueError, match=r"iou, crowd must be \(D, G\), \(G,\); got \(2, 3\), \(2,\)"):
         mr.match_detections(torch.zeros(2, 3), torch.zeros(2, dtype=torch.bool), 0.5)
+    for call in (
+        lambda: mr.match_detections(torch.zeros(2, 3), torch.zeros(3, dtype=torch.bool), 50),
+        lambda: mr.mask_ap([guess], [truth], 50),
+    ):
+        with pytest.raises(ValueError, match="threshold must be from 0 to 1; got 50"):
+            call()
+    with pytest.raises(ValueError, match="lists of dicts, one an image; got one dict"):
+        mr.average_precision(guess, truth)

@@ -249,6 +249,19 @@ def test_a_box_without_area_shows_nothing(box, threshold):
     assert found.shape == (1, 8, 8) and not found.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_masks_in_half_precision_are_pasted_where_their_boxes_are(dtype):
+    """Half precision knows no half pixels beyond column 2048, bfloat16 none beyond 128."""
+    masks, box = (
+        torch.rand(1, 5, 5, generator=generator()).to(dtype),
+        torch.tensor([[2100.3, 3.4, 2111.8, 9.1]]),
+    )
+    found, exact = (mr.paste_masks(m, box, (12, 2120), None) for m in (masks, masks.double()))
+    assert found.dtype == dtype
+    assert_close(found.double(), exact, rtol=0, atol=4e-3)
+    assert torch.equal(mr.paste_masks(masks, box, (12, 2120)), exact.float() >= 0.5)
+
+
 def test_nothing_to_paste_and_what_does_not_fit():
     assert mr.paste_masks(torch.zeros(0, 28, 28), torch.zeros(0, 4), (5, 6)).shape == (0, 5, 6)
     assert mr.paste_masks(torch.ones(1, 2, 2, dtype=torch.bool), torch.tensor([[0, 0, 2, 2]]), 2).all()
@@ -320,6 +333,12 @@ def test_without_a_keypoint_the_loss_is_zero_and_has_a_gradient(rois):
 
 
 def test_keypoints_say_what_does_not_fit():
+    for wrong in (-1, 25):
+        targets = torch.tensor([[0, wrong]])
+        with pytest.raises(ValueError, match=f"cells 0 to 24; got .*{wrong}"):
+            mr.keypoint_loss(torch.zeros(1, 2, 5, 5), targets, torch.tensor([[True, True]]))
+        unknown = mr.keypoint_loss(torch.zeros(1, 2, 5, 5), targets, torch.tensor([[True, False]]))
+        assert unknown.item() == pytest.approx(math.log(25))
     with pytest.raises(ValueError, match=r"keypoints must be \(2, K, 3\).*\(1, 5, 3\)"):
         mr.keypoint_targets(torch.zeros(1, 5, 3), torch.zeros(2, 4), 7)
     with pytest.raises(ValueError, match="size must be at least 1"):

@@ -86,7 +86,33 @@ def test_points_may_have_any_shape():
     assert point_sample(features, torch.zeros(2, 0, 2)).shape == (2, 3, 0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_reads_the_right_pixels_of_a_large_map(dtype):
+    """Pixels past number 256 or 2048 have no number of their own in half precision."""
+    features = draw(1, 2, 64, 64).to(dtype)
+    points = pixel_centres(64, 64)[None]
+    read = point_sample(features, points)
+    assert read.dtype == dtype and torch.equal(read.unflatten(2, (64, 64)), features)
+    assert torch.equal(point_sample(features, points.to(dtype))[..., :8], features[..., 0, :8])
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_wild_pixel_is_read_only_where_it_is_near(value):
+    features = torch.ones(1, 1, 3, 3)
+    features[0, 0, 0, 0] = value
+    points = torch.tensor([[[5 / 6, 5 / 6], [1.0, 1.0], [2.0, 0.5], [0.1, 0.1]]])
+    read = point_sample(features, points)[0, 0]
+    assert_close(read[:3], torch.tensor([1, 0.25, 0]), atol=1e-5, rtol=0)
+    assert not read[3].isfinite()
+
+
 def test_the_door_of_reading():
+    with pytest.raises(
+        ValueError, match=r"features must be floating, .*; got torch\.int64 of \(1, 1, 3, 4\)"
+    ):
+        point_sample(torch.ones(1, 1, 3, 4).long(), torch.rand(1, 5, 2))
+    with pytest.raises(ValueError, match=r"with at least one pixel; got torch\.float32 of \(1, 1, 0, 4\)"):
+        point_sample(torch.ones(1, 1, 0, 4), torch.rand(1, 5, 2))
     with pytest.raises(ValueError, match=r"features must be \(N, C, H, W\); got \(3, 4\)"):
         point_sample(torch.zeros(3, 4), torch.zeros(3, 1, 2))
     for points in (torch.zeros(1, 5, 2), torch.zeros(2, 5, 3), torch.zeros(2)):
@@ -145,7 +171,22 @@ def test_ties_take_the_first():
     assert uncertain_points_on_grid(torch.zeros(1, 1, 30, 40), 50)[0].tolist() == [list(range(50))]
 
 
+def test_points_are_exact_whatever_the_dtype_of_the_uncertainty():
+    doubt = torch.zeros(1, 1, 3, 1030)
+    centres = pixel_centres(3, 1030, torch.float64)[None]
+    x = torch.arange(1030, dtype=torch.float64)
+    assert_close(centres[0, :1030, 0], (x + 0.5) / 1030, rtol=1e-15, atol=0)
+    for dtype in (torch.float16, torch.bfloat16, torch.int64, torch.float64):
+        points = uncertain_points_on_grid(doubt.to(dtype), 3090)[1]
+        assert points.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        assert_close(points, centres.to(points.dtype), rtol=0, atol=0)
+
+
 def test_the_door_of_picking():
+    with pytest.raises(ValueError, match=r"num_points must be an int; got 1\.5"):
+        uncertain_points_on_grid(torch.zeros(1, 1, 3, 3), 1.5)
+    with pytest.raises(ValueError, match=r"dtype must be floating.*got torch\.int64"):
+        pixel_centres(2, 2, torch.int64)
     with pytest.raises(ValueError, match=r"uncertainty must be \(N, 1, H, W\); got \(1, 2, 3, 3\)"):
         uncertain_points_on_grid(torch.zeros(1, 2, 3, 3), 2)
     with pytest.raises(ValueError, match="num_points must be at least 1; got 0"):
@@ -338,8 +379,23 @@ def test_gradients_reach_the_head_and_both_maps(maps):
     assert all(x.grad.abs().sum() > 0 for x in (coarse, features, head.layers[0].weight))
 
 
+def test_subdivision_in_half_precision(maps):
+    coarse, features, head = maps
+    found = subdivision_inference(coarse.half(), features.half(), head.half(), 3, 40)
+    assert found.dtype == torch.float16
+    everywhere = evaluate_points(
+        coarse.half(), features.half(), head, pixel_centres(32, 40).expand(2, -1, -1)
+    )
+    dense = subdivision_inference(coarse.half(), features.half(), head, 3, 10**4)
+    assert_close(dense.flatten(2), everywhere, rtol=1e-2, atol=1e-2)
+
+
 def test_the_door_of_subdivision(maps):
     coarse, features, head = maps
+    with pytest.raises(ValueError, match=r"same images and classes; got \(2, 2, 4, 5\) and \(2, 3, 4, 5\)"):
+        subdivision_step(coarse[:, :2], coarse, features, head, 5)
+    with pytest.raises(ValueError, match=r"steps must be an int; got 1\.5"):
+        subdivision_inference(coarse, features, head, 1.5, 5)
     with pytest.raises(ValueError, match="steps must be at least 0; got -1"):
         subdivision_inference(coarse, features, head, -1, 5)
     with pytest.raises(ValueError, match=r"coarse must be \(N, C, H, W\); got \(3, 4, 5\)"):
@@ -375,6 +431,8 @@ def test_the_cost_is_what_the_head_is_asked(size, steps, num_points):
 
 
 def test_the_door_of_the_cost():
+    with pytest.raises(ValueError, match=r"num_points must be an int; got 2\.5"):
+        points_evaluated(7, 5, 2.5)
     with pytest.raises(ValueError, match="num_points must be at least 1; got 0"):
         points_evaluated(7, 5, 0)
     with pytest.raises(ValueError, match="size must be an int or a pair of ints"):
