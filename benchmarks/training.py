@@ -117,7 +117,7 @@ def five_losses(seed: int) -> Numbers:
     from dlcv.losses import experiment
 
     found = {}
-    for name, one in experiment.compare(seed=seed, show=False).items():
+    for name, one in experiment.compare(seed=seed, keep=kept_runs(), show=False).items():
         found |= {f"{name}: mIoU": one.mean_iou, f"{name}: IoU of things": one.iou[1]}
         found |= {f"{name}: calibration error in a hundred": 100 * one.calibration_error}
         found |= {f"{name}: promised share in a hundred": 100 * one.promised}
@@ -235,8 +235,9 @@ def unknown_scales(seed: int) -> Numbers:
     """Relative nets, heads of metres on one of them, and all of it before a photograph: one training after another."""
     from dlcv.depth import experiment
 
-    found = experiment.compare(seed=seed, show=False)
-    model = experiment.learn_metres(found["up to scale and shift"].net, seed=seed, show=False)
+    how = dict(seed=seed, keep=kept_runs(), show=False)
+    found = experiment.compare(**how)
+    model = experiment.learn_metres(found["up to scale and shift"].net, **how)
     lines = {name: one.scores for name, one in found.items()}
     lines["height in the image"] = experiment.height_alone()
     lines |= {f"motorcycle, {name}": one.scores for name, one in experiment.photograph(model).items()}

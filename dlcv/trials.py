@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dlcv.data.scenes import CLASSES, VOID, render
 from dlcv.device import at_scale, scale
 from dlcv.metrics.reference import boundary_iou, class_iou, confusion_matrix, mean_iou
-from dlcv.training import Batches, train
+from dlcv.training import Batches, History, train
 
 __all__ = [
     "Score",
@@ -35,6 +35,7 @@ __all__ = [
     "train_whole",
     "training_scenes",
     "unseen_scenes",
+    "whole",
 ]
 
 FIRST_UNSEEN = 1_000_000
@@ -157,11 +158,22 @@ def train_whole(model: nn.Module, batches: Batches, loss: Callable[..., Tensor],
         If the run was interrupted, so that a cell does not go on with half a network. With a checkpoint the next call
         goes on from where it was.
     """
-    history = train(model, batches, loss, **how)
-    if history.stopped == "interrupted":
-        kept = "run the cell again to go on" if how.get("checkpoint") else "nothing is kept"
-        raise KeyboardInterrupt(f"after {len(history.losses)} of {history.steps} steps; {kept}")
+    whole(train(model, batches, loss, **how), how.get("checkpoint"))
     return model.eval()
+
+
+def whole(history: History, checkpoint: str | Path | None = None) -> History:
+    """Return what `dlcv.training.train` returned, if the run came to its end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted. The message says how far it came, and whether it is kept in the `checkpoint`.
+    """
+    if history.stopped == "interrupted":
+        kept = "run the cell again to go on" if checkpoint else "nothing is kept"
+        raise KeyboardInterrupt(f"after {len(history.losses)} of {history.steps} steps; {kept}")
+    return history
 
 
 def _layout(model: nn.Module) -> torch.memory_format:

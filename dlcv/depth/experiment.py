@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +32,7 @@ from dlcv.depth.reference import (
 )
 from dlcv.device import at_scale
 from dlcv.plotting import Picture, new_figure, show
-from dlcv.training import train
-from dlcv.trials import rise_and_fall
+from dlcv.trials import checkpoint_in, rise_and_fall, train_whole
 
 __all__ = [
     "DOMAINS",
@@ -145,8 +145,13 @@ class Relative:
     scores: dict[str, float]
 
 
-def compare(steps: int | None = None, seed: int = 0, show: bool = True) -> dict[str, Relative]:
-    """Train the same net from the same start with each loss of `LOSSES`, on the same batches."""
+def compare(
+    steps: int | None = None, seed: int = 0, show: bool = True, keep: str | Path | None = None
+) -> dict[str, Relative]:
+    """Train the same net from the same start with each loss of `LOSSES`, on the same batches.
+
+    With a folder `keep` both runs are kept there: a call that was interrupted goes on where it was.
+    """
     steps = at_scale(2, STEPS, 4000) if steps is None else steps
     images, depth, known = scenes(at_scale(8, 256, 8192))
     target = sources(depth, known, seed)
@@ -158,14 +163,15 @@ def compare(steps: int | None = None, seed: int = 0, show: bool = True) -> dict[
         def step_loss(model: nn.Module, x: Tensor, y: Tensor, m: Tensor, loss: Callable = loss) -> Tensor:
             return loss(model(x).float(), y, m)
 
-        history = _train(net, (images, target, known), step_loss, steps, seed, show)
-        found[name] = _measured(net)
-        if history.stopped == "interrupted":
-            break
+        kept = checkpoint_in(keep, "14", name.replace(" ", "-"), seed)
+        data = images, target, known
+        found[name] = _measured(_train(net, data, step_loss, steps, seed, checkpoint=kept, show=show))
     return found
 
 
-def _train(model: nn.Module, data: tuple[Tensor, ...], loss: Callable, steps: int, seed: int, show: bool):
+def _train(
+    model: nn.Module, data: tuple[Tensor, ...], loss: Callable, steps: int, seed: int, **how: object
+) -> nn.Module:
     wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(wanted, weight_decay=1e-2)
 
@@ -176,7 +182,7 @@ def _train(model: nn.Module, data: tuple[Tensor, ...], loss: Callable, steps: in
         chosen = torch.randint(len(data[0]), (16,), generator=generator)
         return tuple(part[chosen] for part in data)
 
-    return train(model, batch, loss, steps=steps, optimizer=optimizer, show=show)
+    return train_whole(model, batch, loss, steps=steps, optimizer=optimizer, **how).cpu()
 
 
 def _unseen() -> tuple[Tensor, Tensor, Tensor]:
@@ -186,7 +192,6 @@ def _unseen() -> tuple[Tensor, Tensor, Tensor]:
 @torch.no_grad()
 def _measured(net: Net) -> Relative:
     images, depth, known = _unseen()
-    net.cpu().eval()
     metric = _aligned(torch.cat([net(part) for part in images.split(32)]), depth, known)
     return Relative(net, metric, _numbers(metric, depth, known))
 
@@ -270,8 +275,17 @@ def _domains(count: int, start: int = 0) -> tuple[Tensor, ...]:
     return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
-def learn_metres(net: Net, steps: int | None = None, seed: int = 0, show: bool = True) -> Heads:
-    """Train the heads and the router on scenes whose depth is known in metres; each head sees its own domain."""
+def learn_metres(
+    net: Net,
+    steps: int | None = None,
+    seed: int = 0,
+    show: bool = True,
+    keep: str | Path | None = None,
+) -> Heads:
+    """Train the heads and the router on scenes whose depth is known in metres; each head sees its own domain.
+
+    With a folder `keep` the run is kept there, the net below it included, and goes on after an interruption.
+    """
     steps = at_scale(2, STEPS, 4000) if steps is None else steps
     torch.manual_seed(seed)
     model = Heads(net)
@@ -282,8 +296,8 @@ def learn_metres(net: Net, steps: int | None = None, seed: int = 0, show: bool =
         error = torch.where(known, own.log() - depth.clamp(min=0.1).log(), 0.0).abs().sum()
         return error / known.sum().clamp(min=1) + F.cross_entropy(scores.float(), domain)
 
-    _train(model, _domains(at_scale(4, 128, 4096)), loss, steps, seed, show)
-    return model.cpu().eval()
+    kept = checkpoint_in(keep, "14", "metres", seed)
+    return _train(model, _domains(at_scale(4, 128, 4096)), loss, steps, seed, checkpoint=kept, show=show)
 
 
 @torch.no_grad()

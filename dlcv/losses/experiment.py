@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ from dlcv.losses.reference import (
 from dlcv.metrics.reference import class_iou, confusion_matrix
 from dlcv.plotting import EXPECTED, FAINT, INK, Picture, new_figure, show
 from dlcv.training import show_live, smooth, train
-from dlcv.trials import rise_and_fall
+from dlcv.trials import checkpoint_in, rise_and_fall, whole
 
 __all__ = [
     "LOSSES",
@@ -158,11 +159,16 @@ def calibration_error(probability: Tensor, truth: Tensor, bins: int = 10) -> flo
 
 
 def compare(
-    steps: int | None = None, seed: int = 0, show: bool = True, names: tuple[str, ...] = tuple(LOSSES)
+    steps: int | None = None,
+    seed: int = 0,
+    show: bool = True,
+    names: tuple[str, ...] = tuple(LOSSES),
+    keep: str | Path | None = None,
 ) -> dict[str, Found]:
     """Train the same net from the same start with each loss of `LOSSES`, on the same batches.
 
-    The curves are drawn as the trainings end; an interrupted one is measured as it is, and is the last.
+    The curves are drawn as the trainings end. With a folder `keep` all runs are kept there: a call that was
+    interrupted goes on where it was.
     """
     steps = at_scale(2, STEPS, 4000) if steps is None else steps
     images, labels = scenes(_training())
@@ -183,12 +189,12 @@ def compare(
         def loss(model: nn.Module, x: Tensor, y: Tensor, name: str = name) -> Tensor:
             return LOSSES[name](model(x).float(), y)
 
-        history = train(model, batch, loss, steps=steps, optimizer=optimizer, show=False)
-        found[name], curves[name] = _measured(model), history.losses
+        kept = checkpoint_in(keep, "13", name.partition(",")[0].replace(" ", "-"), seed)
+        how = dict(steps=steps, optimizer=optimizer, checkpoint=kept, show=False)
+        curves[name] = whole(train(model, batch, loss, **how), kept).losses
+        found[name] = _measured(model)
         if view:
             view.update(curves_figure(curves, names))
-        if history.stopped == "interrupted":
-            break
     return found
 
 

@@ -675,10 +675,11 @@ figures.asked_figure()
 # ## Experiment: one net, five losses
 #
 # Things cover 1% of each image. The same net starts from the same weights and sees the same batches, 300 steps, once with each
-# loss. On two CPU cores that takes a minute or two. What do you expect in the columns?
+# loss. On two CPU cores that takes a minute or two; interrupted, the cell goes on where it was. What do you expect in the
+# columns?
 
 # %% role="experiment" name="five" alt="Five falling curves of training. Then reliability of five nets: how often it was a thing, over the probability that was said. Then one scene, its few small things, and five maps of probability; with Dice they are sharp, with focal loss blurred and nowhere dark."
-found = experiment.compare()
+found = experiment.compare(keep="runs")
 print(experiment.rows(found))
 display(experiment.reliability_figure(found))
 experiment.maps_figure(found)

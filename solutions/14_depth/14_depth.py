@@ -464,9 +464,11 @@ for name, relative in (("guess", figures.guess()), ("upside down", -figures.gues
 # 256 scenes. Each has a disparity with a scale between 1/4 and 4 and a shift between -1 and 1 of its own, as if from a film of its own. The
 # same net learns from them in 300 steps, once to meet these numbers as they are, once up to scale and shift. Both are then aligned on unseen scenes
 # and compared in metres. A third line does not look at the image at all: the lower in it, the nearer.
+#
+# Interrupt the cell if you like: the runs are kept in the folder `runs`, and when you run it again, it goes on. The cells below need its net.
 
 # %% role="experiment" name="sources" alt="Two falling curves of training: as they are, from 0.3 to almost 0; up to scale and shift, from 1.6 in one large drop to 0.4. Then an unseen street, its depth, and both nets after alignment: the first is blotchy and says next to nothing, the second rises smoothly towards the end of the street."
-found = experiment.compare()
+found = experiment.compare(keep="runs")
 print(experiment.rows(found))
 experiment.maps_figure(found)
 
@@ -623,7 +625,7 @@ check.grade("MetricBins", MetricBins)
 # of the two an image shows. Nothing is aligned here.
 
 # %% role="experiment" name="metres" alt="A falling curve of training. Then an unseen room and an unseen street with their depths and what either head says: the head for rooms is right about the room and far too near in the street; the head for streets is right about the street and beyond the room's walls. The router takes the right one both times."
-model = experiment.learn_metres(found["up to scale and shift"].net)
+model = experiment.learn_metres(found["up to scale and shift"].net, keep="runs")
 print(experiment.metres_rows(experiment.metres(model)))
 experiment.domains_figure(model)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from dlcv import trials
 from dlcv.depth import align_scale_and_shift, experiment, figures, ssi_mse
 
 
@@ -72,6 +73,35 @@ def test_both_losses_train_and_are_measured(found):
     assert experiment.maps_figure(found)._repr_png_().startswith(b"\x89PNG")
     again = experiment.compare(show=False)
     assert torch.equal(again["as they are"].depth, found["as they are"].depth)
+
+
+def test_interrupted_trainings_go_on_where_they_were(monkeypatch, tmp_path):
+    monkeypatch.setattr(trials, "scale", lambda: "small")  # at the scale "smoke" nothing is kept
+    real, taken = torch.randint, []
+
+    def closed_lid(*what, **how):  # a batch is drawn with it
+        taken.append(what)
+        if len(taken) in (6, 12):
+            raise KeyboardInterrupt
+        return real(*what, **how)
+
+    def first(folder):
+        return experiment.compare(4, show=False, keep=tmp_path / folder)["up to scale and shift"]
+
+    def second(folder, net):
+        return experiment.learn_metres(net, 4, show=False, keep=tmp_path / folder)
+
+    monkeypatch.setattr(torch, "randint", closed_lid)
+    with pytest.raises(KeyboardInterrupt, match="after 1 of 4 steps; run the cell again to go on"):
+        first("runs")
+    resumed = first("runs")
+    assert len(taken) == 6 + 3  # of the finished run no step is taken again
+    with pytest.raises(KeyboardInterrupt, match="after 2 of 4 steps; run the cell again"):
+        second("runs", resumed.net)
+    model = second("runs", first("runs").net)
+    assert torch.equal(resumed.depth, first("others").depth)
+    other = second("others", first("others").net)
+    assert_close(dict(model.state_dict()), dict(other.state_dict()), rtol=0, atol=0)
 
 
 def test_the_lower_the_nearer_is_a_line_through_each_image():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dlcv import trials
 from dlcv.losses import experiment
 
 
@@ -51,3 +52,27 @@ def test_every_loss_trains_and_is_measured():
         assert figure._repr_png_().startswith(b"\x89PNG")
     again = experiment.compare(show=False, names=("Dice",))
     assert torch.equal(again["Dice"].probability, found["Dice"].probability)
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(monkeypatch, tmp_path):
+    monkeypatch.setattr(trials, "scale", lambda: "small")  # at the scale "smoke" nothing is kept
+    real, taken = torch.randint, []
+
+    def closed_lid(*what, **how):  # a batch is drawn with it
+        taken.append(what)
+        if len(taken) == 6:
+            raise KeyboardInterrupt
+        return real(*what, **how)
+
+    def run(folder):
+        names = ("focal, γ = 2", "cross-entropy + Dice")
+        found = experiment.compare(4, show=False, names=names, keep=tmp_path / folder)
+        return torch.stack([one.probability for one in found.values()])
+
+    monkeypatch.setattr(torch, "randint", closed_lid)
+    with pytest.raises(KeyboardInterrupt, match="after 1 of 4 steps; run the cell again to go on"):
+        run("runs")
+    resumed = run("runs")
+    assert len(taken) == 6 + 3  # of the finished run no step is taken again
+    assert torch.equal(resumed, run("others"))
+    assert len(list((tmp_path / "runs").iterdir())) == 2
