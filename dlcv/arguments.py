@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["check_at_least", "check_tensors", "every", "pair", "per_axis", "several"]
+__all__ = ["check_at_least", "check_tensors", "check_whole", "every", "pair", "per_axis", "several"]
 
 
 def per_axis(
@@ -103,6 +103,21 @@ def check_at_least(least: float, **values: float | Sequence[float]) -> None:
         lowest = min(value) if isinstance(value, Sequence) else value
         if not lowest >= least:  # NaN is not, either
             raise ValueError(f"{name} must be at least {least}; got {lowest}")
+
+
+def check_whole(least: int, **values: int) -> None:
+    """Raise a ValueError that names the first argument that is no whole number, or one below `least`.
+
+    Examples
+    --------
+    >>> check_whole(1, size=4, kernel_size=2.5)
+    Traceback (most recent call last):
+    ValueError: kernel_size must be an int; got 2.5
+    """
+    for name, value in values.items():
+        if not isinstance(value, Integral):
+            raise ValueError(f"{name} must be an int; got {value!r}")
+    check_at_least(least, **values)
 
 
 def check_tensors(**values: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcv.arguments import check_at_least, check_tensors, every, pair, per_axis, several
+from dlcv.arguments import check_at_least, check_tensors, check_whole, every, pair, per_axis, several
 
 
 def test_one_number_stands_for_every_axis():
@@ -38,6 +38,9 @@ def test_one_number_stands_for_every_axis():
         (lambda: several("sizes", "12", Real), "^sizes must be a sequence of numbers; got '12'$"),
         (lambda: check_at_least(1, kernel_size=1, stride=(1, 0)), "^stride must be at least 1; got 0$"),
         (lambda: check_at_least(0, scale=float("nan")), "^scale must be at least 0; got nan$"),
+        (lambda: check_whole(1, size=2, stride=0), "^stride must be at least 1; got 0$"),
+        (lambda: check_whole(0, size=2.0), r"^size must be an int; got 2\.0$"),
+        (lambda: check_whole(0, size="2"), "^size must be an int; got '2'$"),
     ],
 )
 def test_what_is_wrong_is_said(call, message):

@@ -24,7 +24,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, every, pair
+from dlcv.arguments import check_at_least, check_tensors, check_whole, every, pair
 from dlcv.transposed_convolution.reference import conv_transpose1d, convolution_size, insert_zeros
 
 __all__ = [
@@ -67,7 +67,7 @@ def effective_kernel_size(kernel_size: int, dilation: int) -> int:
     >>> [effective_kernel_size(3, dilation) for dilation in (1, 2, 4)]
     [3, 5, 9]
     """
-    check_at_least(1, kernel_size=kernel_size, dilation=dilation)
+    check_whole(1, kernel_size=kernel_size, dilation=dilation)
     return dilation * (kernel_size - 1) + 1
 
 
@@ -109,10 +109,10 @@ def receptive_field(layers: Iterable[tuple[int, int, int]]) -> tuple[int, int]:
     """
     size = jump = 1
     for layer in layers:
-        if len(layer) != 3:
+        if not isinstance(layer, Sequence) or len(layer) != 3:
             raise ValueError(f"a layer must be (kernel_size, stride, dilation); got {layer!r}")
         kernel_size, stride, dilation = layer
-        check_at_least(1, stride=stride)
+        check_whole(1, stride=stride)
         size += (effective_kernel_size(kernel_size, dilation) - 1) * jump
         jump *= stride
     return size, jump
@@ -155,9 +155,12 @@ def conv2d_naive(x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0, d
     >>> conv2d_naive(torch.arange(12).reshape(3, 4), torch.tensor([[1, 0], [0, 1]]), dilation=2)
     tensor([[10, 12]])
     """
+    check_tensors(x=x, weight=weight)
     for name, tensor in (("x", x), ("weight", weight)):
         if tensor.dim() != 2 or not tensor.numel():
             raise ValueError(f"{name} must be (height, width) and not empty; got {tuple(tensor.shape)}")
+    if x.dtype != weight.dtype:
+        raise ValueError(f"x and weight must have one dtype; got {x.dtype} and {weight.dtype}")
     (sy, sx), (py, px), (dy, dx) = _arguments(stride, padding, dilation)
     (h, w), (kh, kw) = x.shape, weight.shape
     y = x.new_zeros(convolution_size(h, kh, sy, py, dy), convolution_size(w, kw, sx, px, dx))
@@ -174,7 +177,7 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
+    padding: int | Sequence[int] | str = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -191,7 +194,8 @@ def conv2d(
     bias : Tensor of shape (C_out,), optional
         Added to each output pixel.
     stride, padding, dilation : int or (int, int)
-        See `conv2d_naive`, (down, across).
+        See `conv2d_naive`, (down, across). A padding may also be ``"valid"``, none, or, with stride 1,
+        ``"same"``: as much as keeps the size; of an odd number of zeros, the far side gets one more.
     groups : int
         The channels are split into this many groups that do not see each other.
 
@@ -224,6 +228,11 @@ def conv2d(
     _check_batch(x, weight, bias, groups)
     if x.dim() == 3:
         return conv2d(x[None], weight, bias, stride, padding, dilation, groups)[0]
+    if x.dtype in (torch.float16, torch.bfloat16):  # too coarse for sums: add up in single, round once
+        exact = (None if tensor is None else tensor.float() for tensor in (x, weight, bias))
+        return conv2d(*exact, stride, padding, dilation, groups).to(x.dtype)
+    if isinstance(padding, str):
+        x, padding = _padded_by_name(x, padding, weight.shape[2:], stride, dilation), 0
     (sy, sx), (py, px), (dy, dx) = _arguments(stride, padding, dilation)
     kh, kw = weight.shape[2:]
     height = convolution_size(x.shape[2], kh, sy, py, dy)
@@ -240,6 +249,19 @@ def conv2d(
     filters = weight.reshape(groups, weight.shape[0] // groups, products)
     y = (filters @ columns).reshape(len(x), weight.shape[0], height, width)
     return y if bias is None else y + bias[:, None, None]
+
+
+def _padded_by_name(x: Tensor, padding: str, kernel: Sequence[int], stride, dilation) -> Tensor:
+    """Pad as torch does where it is told what for, not how much."""
+    if padding not in ("same", "valid"):
+        raise ValueError(f"padding must be a number, a pair of them, 'same' or 'valid'; got {padding!r}")
+    if padding == "valid":
+        return x
+    if pair("stride", stride) != (1, 1):
+        raise ValueError(f"padding 'same' keeps the size, so stride must be 1; got {stride}")
+    dy, dx = pair("dilation", dilation)
+    rows, columns = dy * (kernel[0] - 1), dx * (kernel[1] - 1)
+    return torch.nn.functional.pad(x, (columns // 2, -(-columns // 2), rows // 2, -(-rows // 2)))
 
 
 def dilate_kernel(weight: Tensor, dilation: int | Sequence[int]) -> Tensor:
@@ -274,9 +296,12 @@ def dilate_kernel(weight: Tensor, dilation: int | Sequence[int]) -> Tensor:
             [0, 0, 0],
             [3, 0, 4]])
     """
+    check_tensors(weight=weight)
     if weight.dim() < 2:
         raise ValueError(f"weight must be (..., kH, kW); got {tuple(weight.shape)}")
-    return insert_zeros(weight, pair("dilation", dilation))
+    dilation = pair("dilation", dilation)
+    check_at_least(1, dilation=dilation)
+    return insert_zeros(weight, dilation)
 
 
 # ---------------------------------------------------------------------------- every pixel from a strided net
@@ -322,9 +347,10 @@ def shift_and_stitch(net: Callable[[Tensor], Tensor], x: Tensor, stride: int) ->
     tensor([[4., 5.],
             [7., 8.]])
     """
+    check_tensors(x=x)
     if x.dim() != 4:
         raise ValueError(f"x must be (N, C, H, W); got {tuple(x.shape)}")
-    check_at_least(1, stride=stride)
+    check_whole(1, stride=stride)
     shifts = list(product(range(stride), range(stride)))
     coarse = {(i, j): net(x[:, :, i:, j:]) for i, j in shifts}
     height = sum(coarse[i, 0].shape[2] for i in range(stride))
@@ -360,8 +386,9 @@ def replace_stride_with_dilation(model: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        For a layer that cannot be dilated (a transposed convolution or one of other than two axes, an average
-        pooling behind a stride that leaves its padding out of the mean), or a padding other than zeros.
+        For a layer that cannot be dilated (a transposed convolution or one of other than two axes, a pooling
+        that rounds its size up, an average pooling behind a stride that leaves its padding out of the mean, a
+        layer that changes the size by other means), or a padding other than zeros.
 
     Notes
     -----
@@ -391,18 +418,31 @@ def _dilated(module: nn.Module, rate: Rate) -> tuple[nn.Module, Rate]:
         return _dilated_pooling(module, rate)
     if isinstance(module, nn.AvgPool2d):
         return _dilated_average(module, rate)
-    if isinstance(
-        module, (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd)
-    ):
+    if isinstance(module, _RESIZING):
         wanted = "only Conv2d, MaxPool2d and AvgPool2d can"
         raise ValueError(f"a {type(module).__name__} cannot be dilated here; {wanted}")
-    for name, child in module.named_children():
-        child, rate = _dilated(child, rate)
-        setattr(module, name, child)
+    module = copy.copy(module)  # one layer may stand in several places, with another rate in each
+    module._modules = module._modules.copy()
+    for name, child in module._modules.items():
+        if child is not None:
+            module._modules[name], rate = _dilated(child, rate)
     return module, rate
 
 
+_RESIZING = (
+    nn.modules.conv._ConvNd,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._LPPoolNd,
+    nn.FractionalMaxPool2d,
+    nn.Upsample,
+    nn.PixelShuffle,
+    nn.PixelUnshuffle,
+)
+
+
 def _dilated_convolution(layer: nn.Conv2d, rate: Rate) -> tuple[nn.Conv2d, Rate]:
+    layer = copy.copy(layer)
     if layer.padding_mode != "zeros":
         raise ValueError(f"padding must be of zeros; got padding_mode={layer.padding_mode!r}")
     if not isinstance(layer.padding, str):  # "same" and "valid" follow the dilation by themselves
@@ -413,6 +453,7 @@ def _dilated_convolution(layer: nn.Conv2d, rate: Rate) -> tuple[nn.Conv2d, Rate]
 
 
 def _dilated_pooling(layer: nn.MaxPool2d, rate: Rate) -> tuple[nn.Module, Rate]:
+    layer = _without_rounding_up(layer)
     behind, layer.stride = _times(pair("stride", layer.stride), rate), (1, 1)
     layer.dilation = _times(pair("dilation", layer.dilation), rate)
     py, px = layer.padding = _times(pair("padding", layer.padding), rate)
@@ -423,7 +464,15 @@ def _dilated_pooling(layer: nn.MaxPool2d, rate: Rate) -> tuple[nn.Module, Rate]:
     return nn.Sequential(nn.ConstantPad2d((px, px, py, py), -torch.inf), layer), behind
 
 
+def _without_rounding_up(layer: nn.Module) -> nn.Module:
+    """Return a copy; with ``ceil_mode`` a last window hangs over the edge, where no window of stride 1 begins."""
+    if layer.ceil_mode and pair("stride", layer.stride) != (1, 1):
+        raise ValueError(f"a {type(layer).__name__} with ceil_mode=True cannot be dilated here")
+    return copy.copy(layer)
+
+
 def _dilated_average(layer: nn.AvgPool2d, rate: Rate) -> tuple[nn.Module, Rate]:
+    layer = _without_rounding_up(layer)
     behind, layer.stride = _times(pair("stride", layer.stride), rate), 1
     if rate == (1, 1):
         return layer, behind
@@ -474,7 +523,7 @@ def coverage(rates: Sequence[int], kernel_size: int = 3) -> Tensor:
     Raises
     ------
     ValueError
-        If a rate or the kernel size is below 1.
+        If a rate or the kernel size is below 1, or the ways are too many for int64 (from some twenty layers on).
 
     Notes
     -----
@@ -489,13 +538,21 @@ def coverage(rates: Sequence[int], kernel_size: int = 3) -> Tensor:
             [0, 0, 0, 0, 0],
             [1, 0, 1, 0, 1]])
     """
-    check_at_least(1, kernel_size=kernel_size, **{f"rates[{n}]": rate for n, rate in enumerate(rates)})
-    taps = torch.ones(kernel_size, dtype=torch.int64)
+    _check_rates(rates, kernel_size)
     ways = torch.ones(1, dtype=torch.int64)
     for rate in rates:
-        # Each number of the filter brings a copy of the ways so far, `rate` pixels from the next.
-        ways = conv_transpose1d(taps, ways, stride=rate)
+        ways = _one_layer_more(ways, rate, kernel_size)
+    most = torch.iinfo(torch.int64).max
+    if kernel_size ** len(rates) > most or int(ways.max()) ** 2 > most:
+        raise ValueError(
+            f"the ways through {len(rates)} layers are too many to count in int64; got rates {rates}"
+        )
     return torch.outer(ways, ways)
+
+
+def _one_layer_more(ways: Tensor, rate: int, kernel_size: int) -> Tensor:
+    """Each number of the filter brings a copy of the ways so far, `rate` pixels from the next."""
+    return conv_transpose1d(torch.ones(kernel_size, dtype=torch.int64), ways, stride=rate)
 
 
 def is_gridding_free(rates: Sequence[int], kernel_size: int = 3) -> bool:
@@ -523,10 +580,19 @@ def is_gridding_free(rates: Sequence[int], kernel_size: int = 3) -> bool:
     >>> [is_gridding_free(rates) for rates in ((2, 2, 2), (1, 2, 5), (1, 2, 9))]
     [False, True, False]
     """
-    return bool((coverage(rates, kernel_size) > 0).all())
+    _check_rates(rates, kernel_size)
+    seen = torch.ones(1, dtype=torch.int64)
+    for rate in rates:
+        # Whether, not how often: a deep stack has more ways than int64 can count.
+        seen = _one_layer_more(seen, rate, kernel_size).clamp(max=1)
+    return bool(seen.all())
 
 
 # ----------------------------------------------------------------------- bad input stops at the door
+
+
+def _check_rates(rates: Sequence[int], kernel_size: int) -> None:
+    check_whole(1, kernel_size=kernel_size, **{f"rates[{n}]": rate for n, rate in enumerate(rates)})
 
 
 def _arguments(stride, padding, dilation) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -538,6 +604,7 @@ def _arguments(stride, padding, dilation) -> tuple[tuple[int, int], tuple[int, i
 
 
 def _check_batch(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
+    check_tensors(x=x, weight=weight, **({} if bias is None else {"bias": bias}))
     if x.dim() not in (3, 4) or not all(x.shape[-3:]):
         wanted = "(N, C_in, H, W) or (C_in, H, W), empty in N at most"
         raise ValueError(f"x must be {wanted}; got {tuple(x.shape)}")
@@ -553,5 +620,7 @@ def _check_batch(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) ->
         )
     if x.dtype != weight.dtype:
         raise ValueError(f"x and weight must have one dtype; got {x.dtype} and {weight.dtype}")
+    if bias is not None and bias.dtype != x.dtype:
+        raise ValueError(f"bias must have the dtype of x, {x.dtype}; got {bias.dtype}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must be ({weight.shape[0]},), one number a filter; got {tuple(bias.shape)}")

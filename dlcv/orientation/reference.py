@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dlcv.arguments import check_tensors
+
 __all__ = ["group_by_colour", "name_groups", "warm_up"]
 
 
@@ -29,7 +31,8 @@ def warm_up(scores: Tensor) -> Tensor:
     >>> warm_up(scores)
     tensor([[0, 1]])
     """
-    if scores.ndim != 3:
+    check_tensors(scores=scores)
+    if scores.ndim != 3 or not len(scores):
         raise ValueError(f"scores must be (C, H, W); got {tuple(scores.shape)}")
     return scores.argmax(dim=0)
 
@@ -63,6 +66,11 @@ def group_by_colour(image: Tensor, count: int, steps: int = 20) -> Tensor:
     >>> group_by_colour(image, 2)
     tensor([[0, 0, 1, 1]])
     """
+    check_tensors(image=image)
+    if image.ndim != 3 or not image.is_floating_point():
+        raise ValueError(
+            f"image must be (3, H, W) of floating point; got {tuple(image.shape)}, {image.dtype}"
+        )
     pixels = image.flatten(1).T  # (H * W, 3)
     if not 1 <= count <= len(pixels):
         raise ValueError(f"count must be from 1 to the {len(pixels)} pixels; got {count}")
@@ -94,6 +102,11 @@ def name_groups(groups: Tensor, semantic: Tensor) -> Tensor:
     >>> name_groups(torch.tensor([[0, 0, 0, 1]]), torch.tensor([[4, 4, 7, 7]]))
     tensor([[4, 4, 4, 7]])
     """
+    check_tensors(groups=groups, semantic=semantic)
+    if groups.shape != semantic.shape:
+        raise ValueError(
+            f"groups and semantic must have one shape; got {tuple(groups.shape)} and {tuple(semantic.shape)}"
+        )
     count, classes = int(groups.max()) + 1, int(semantic.max()) + 1
     votes = torch.bincount((groups * classes + semantic).flatten(), minlength=count * classes)
     return votes.view(count, classes).argmax(1)[groups]

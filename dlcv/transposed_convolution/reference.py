@@ -22,7 +22,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, every, pair, per_axis
+from dlcv.arguments import check_tensors, check_whole, every, pair, per_axis
 
 __all__ = [
     "bilinear_kernel",
@@ -64,7 +64,7 @@ def convolution_size(
     Raises
     ------
     ValueError
-        If the filter is larger than the padded axis.
+        If an argument is out of its range, or if the filter is larger than the padded axis.
 
     Notes
     -----
@@ -77,6 +77,8 @@ def convolution_size(
     >>> convolution_size(3, kernel_size=3, stride=2, padding=1)
     2
     """
+    check_whole(1, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    check_whole(0, size=size, padding=padding)
     span = dilation * (kernel_size - 1) + 1
     if size + 2 * padding < span:
         raise ValueError(f"the filter spans {span} pixels; the padded axis has only {size + 2 * padding}")
@@ -127,8 +129,8 @@ def output_size(
     >>> output_size(2, kernel_size=3, stride=2, padding=1, output_padding=1)
     4
     """
-    check_at_least(1, size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    check_at_least(0, padding=padding, output_padding=output_padding)
+    check_whole(1, size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    check_whole(0, padding=padding, output_padding=output_padding)
     if output_padding >= max(stride, dilation):
         raise ValueError(
             f"output_padding must be smaller than stride or dilation; got {output_padding} "
@@ -296,6 +298,9 @@ def conv_transpose2d(
     _check_batch(x, weight, bias, groups)
     if x.dim() == 3:
         return conv_transpose2d(x[None], weight, bias, stride, padding, output_padding, groups, dilation)[0]
+    if x.dtype in (torch.float16, torch.bfloat16):  # too coarse for sums: add up in single, round once
+        exact = (None if tensor is None else tensor.float() for tensor in (x, weight, bias))
+        return conv_transpose2d(*exact, stride, padding, output_padding, groups, dilation).to(x.dtype)
     (sy, sx), (py, px) = pair("stride", stride), pair("padding", padding)
     (ey, ex), (dy, dx) = pair("output_padding", output_padding), pair("dilation", dilation)
     (n, _, h, w), (_, _, kh, kw) = x.shape, weight.shape
@@ -354,8 +359,9 @@ def convolution_matrix(
     tensor([[2, 3, 0, 0],
             [0, 1, 2, 3]])
     """
-    if weight.dim() not in (1, 2):
-        raise ValueError(f"weight must be (K,) or (kH, kW); got {tuple(weight.shape)}")
+    check_tensors(weight=weight)
+    if weight.dim() not in (1, 2) or not weight.numel():
+        raise ValueError(f"weight must be (K,) or (kH, kW) and not empty; got {tuple(weight.shape)}")
     axes = weight.dim()
     shape = per_axis("input_shape", input_shape, axes)
     stride, padding = per_axis("stride", stride, axes), per_axis("padding", padding, axes)
@@ -447,6 +453,7 @@ def insert_zeros(x: Tensor, stride: int | Sequence[int]) -> Tensor:
     >>> insert_zeros(torch.tensor([1, 2, 3]), stride=2)
     tensor([1, 0, 2, 0, 3])
     """
+    check_tensors(x=x)
     axes = x.shape[-2:]
     if not axes or min(axes) < 1:
         raise ValueError(f"x must be (L,) or (..., H, W) without empty axes; got {tuple(x.shape)}")
@@ -542,8 +549,7 @@ def bilinear_kernel(kernel_size: int) -> Tensor:
             [0.5000, 1.0000, 0.5000],
             [0.2500, 0.5000, 0.2500]])
     """
-    if kernel_size < 1:
-        raise ValueError(f"kernel_size must be at least 1; got {kernel_size}")
+    check_whole(1, kernel_size=kernel_size)
     factor, centre = (kernel_size + 1) // 2, (kernel_size - 1) / 2
     tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor
     return torch.outer(tent, tent)
@@ -585,6 +591,7 @@ def overlap_counts(size: int, kernel_size: int, stride: int, padding: int = 0) -
 
 
 def _check_dimensions(dimensions: int, **tensors: Tensor) -> None:
+    check_tensors(**tensors)
     wanted = {1: "(length,)", 2: "(height, width)"}[dimensions]
     for name, tensor in tensors.items():
         if tensor.dim() != dimensions or not tensor.numel():
@@ -594,6 +601,7 @@ def _check_dimensions(dimensions: int, **tensors: Tensor) -> None:
 
 
 def _check_batch(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
+    check_tensors(x=x, weight=weight, **({} if bias is None else {"bias": bias}))
     if x.dim() not in (3, 4) or not all(x.shape[-3:]):
         wanted = "(N, C_in, H, W) or (C_in, H, W), empty in N at most"
         raise ValueError(f"x must be {wanted}; got {tuple(x.shape)}")

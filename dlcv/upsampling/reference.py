@@ -25,7 +25,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, every, pair
+from dlcv.arguments import check_at_least, check_tensors, check_whole, every, pair
 
 __all__ = [
     "bed_of_nails",
@@ -168,7 +168,7 @@ def source_positions(size: int, out_size: int, align_corners: bool = False) -> T
     >>> source_positions(3, 5, align_corners=True).tolist()
     [0.0, 0.5, 1.0, 1.5, 2.0]
     """
-    check_at_least(1, size=size, out_size=out_size)
+    check_whole(1, size=size, out_size=out_size)
     i = torch.arange(out_size, dtype=torch.float64)
     if align_corners:
         return i * ((size - 1) / max(out_size - 1, 1))
@@ -245,8 +245,11 @@ def upsample_bilinear_naive(x: Tensor, size: int | Sequence[int], align_corners:
     >>> upsample_bilinear_naive(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), (1, 4))
     tensor([[2.0000, 2.2500, 2.7500, 3.0000]])
     """
+    check_tensors(x=x)
     if x.dim() != 2 or not x.numel():
         raise ValueError(f"x must be (H, W) and not empty; got {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be of floating point, since new values are made; got {x.dtype}")
     (h, w), (height, width) = x.shape, pair("size", size)
     rows, columns = source_positions(h, height, align_corners), source_positions(w, width, align_corners)
     y = x.new_zeros(height, width)
@@ -442,8 +445,11 @@ def max_pool2d(
             [7, 8]]), tensor([[ 5,  2],
             [12, 15]]))
     """
+    check_tensors(x=x)
     if x.dim() not in (3, 4) or not x.shape[-2:].numel():
         raise ValueError(f"x must be (N, C, H, W) or (C, H, W), H and W not 0; got {tuple(x.shape)}")
+    if x.dtype == torch.bool or x.is_complex():
+        raise ValueError(f"x must be of real numbers; got {x.dtype}")
     kernel, stride, padding = _window(kernel_size, stride, padding)
     indices = _indices_of_maxima(x.detach(), kernel, stride, padding)
     # Reading the values at the indices also sends each gradient to the one pixel that won.
@@ -498,6 +504,7 @@ def max_pool2d_naive(
     >>> max_pool2d_naive(torch.tensor([[1, 5, 2, 2]]), (1, 2))
     (tensor([[5, 2]]), tensor([[1, 2]]))
     """
+    check_tensors(x=x)
     if x.dim() != 2 or not x.numel():
         raise ValueError(f"x must be (H, W) and not empty; got {tuple(x.shape)}")
     kernel, stride, padding = _window(kernel_size, stride, padding)
@@ -548,11 +555,14 @@ def max_unpool2d(x: Tensor, indices: Tensor, output_size: Sequence[int]) -> Tens
             [0, 0, 0, 0],
             [3, 0, 0, 4]])
     """
+    check_tensors(x=x, indices=indices)
     if x.dim() not in (3, 4) or x.shape != indices.shape:
         raise ValueError(
             "x and indices must have one shape, (N, C, H, W) or (C, H, W); "
             f"got {tuple(x.shape)} and {tuple(indices.shape)}"
         )
+    if indices.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"indices must be int64; got {indices.dtype}")
     height, width = pair("output_size", output_size)
     check_at_least(0, output_size=(height, width))
     if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < height * width:
@@ -600,7 +610,8 @@ def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     tensor([[[[0, 1],
               [2, 3]]]])
     """
-    check_at_least(1, factor=factor)
+    check_whole(1, factor=factor)
+    check_tensors(x=x)
     if x.dim() < 3 or x.shape[-3] % factor**2:
         raise ValueError(
             f"x must be (..., C * {factor**2}, H, W) for a factor of {factor}; got {tuple(x.shape)}"
@@ -625,6 +636,7 @@ def _window(kernel_size, stride, padding) -> tuple[tuple[int, int], tuple[int, i
 
 
 def _check_maps(x: Tensor, floating: bool = False) -> None:
+    check_tensors(x=x)
     if x.dim() != 4 or not x.shape[1:].numel():
         raise ValueError(f"x must be (N, C, H, W), empty in N at most; got {tuple(x.shape)}")
     if floating and not x.is_floating_point():

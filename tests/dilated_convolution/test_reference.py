@@ -138,6 +138,11 @@ def test_coverage_is_the_gradient_of_a_net_of_ones(rates, kernel_size):
     assert is_gridding_free(rates, kernel_size) == bool((gradient > 0).all())
 
 
+@pytest.mark.parametrize(("rates", "free"), [([1] * 40, True), ([2] * 40, False), ([1, 2] * 32, True)])
+def test_deep_stacks_are_judged_without_counting_their_ways(rates, free):
+    assert is_gridding_free(rates) is free
+
+
 def test_order_of_rates_does_not_matter():
     assert torch.equal(coverage((1, 2, 5)), coverage((5, 1, 2)))
 
@@ -220,6 +225,22 @@ def test_the_model_is_left_alone_and_keeps_its_weights():
     )
 
 
+def test_a_layer_that_stands_in_two_places_has_a_rate_in_each():
+    convolution, pool = nn.Conv2d(2, 2, 3), nn.MaxPool2d(2)
+    block = nn.Sequential(convolution, nn.ReLU(), pool)
+    x = normal(1, 2, 40, 41)
+    for model in (
+        nn.Sequential(convolution, pool, convolution, pool, nn.Conv2d(2, 1, 3)),
+        nn.Sequential(block, block),
+    ):
+        model = model.double()
+        dense = replace_stride_with_dilation(model)
+        assert_close(dense(x)[..., ::4, ::4], model(x))
+        assert len(list(dense.parameters())) == len(list(model.parameters()))
+    assert convolution.dilation == (1, 1)
+    assert pool.stride == 2
+
+
 def test_strides_that_differ_down_and_across():
     torch.manual_seed(0)
     net = nn.Sequential(nn.MaxPool2d((2, 1)), nn.Conv2d(1, 1, 3, padding=1)).double()
@@ -287,6 +308,27 @@ def test_arguments_stand_in_the_order_of_torch():
     x, weight, bias = normal(1, 4, 9, 9), normal(4, 2, 3, 3, seed=1), normal(4, seed=2)
     arguments = (bias, 2, 1, 3, 2)
     assert_close(conv2d(x, weight, *arguments), F.conv2d(x, weight, *arguments))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says that it copies; so does the reference
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("kernel", "dilation"), [((3, 3), 1), ((2, 4), 1), ((4, 3), (3, 2)), ((1, 2), 2)])
+def test_a_padding_by_name_is_torchs(padding, kernel, dilation):
+    x, weight = normal(2, 2, 10, 9), normal(3, 2, *kernel, seed=1)
+    expected = F.conv2d(x, weight, padding=padding, dilation=dilation)
+    assert_close(conv2d(x, weight, padding=padding, dilation=dilation), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_rounded_once(dtype):
+    x, weight, bias = (normal(*shape).to(dtype) for shape in ((1, 16, 6, 6), (4, 16, 3, 3), (4,)))
+    exact = F.conv2d(x.double(), weight.double(), bias.double(), padding=2, dilation=2)
+    once = exact.to(dtype)
+    ours = conv2d(x, weight, bias, padding=2, dilation=2)
+    assert (
+        ours != once
+    ).float().mean() < 0.01  # a sum next to the middle of two neighbours may fall either way
+    assert_close(ours, once, rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
 def test_unbatched_and_empty_batches():
@@ -374,6 +416,26 @@ def test_bad_arguments_are_named(arguments, message):
         (lambda: conv2d(torch.zeros(1, 3, 3), torch.zeros(1, 1, 3, 3).double()), "one dtype"),
         (lambda: dilate_kernel(torch.zeros(3), 2), r"weight must be \(\.\.\., kH, kW\); got \(3,\)"),
         (lambda: coverage((1, 0)), r"rates\[1\] must be at least 1; got 0"),
+        (lambda: is_gridding_free((1, 2.5)), r"rates\[1\] must be an int; got 2\.5"),
+        (lambda: coverage([1] * 30), "30 layers are too many to count in int64"),
+        (lambda: coverage([1] * 64), "64 layers are too many to count in int64"),
+        (lambda: receptive_field([3]), r"a layer must be \(kernel_size, stride, dilation\); got 3"),
+        (lambda: receptive_field([(3, 1.5, 1)]), r"stride must be an int; got 1\.5"),
+        (lambda: conv2d_naive(torch.zeros(3, 3), torch.zeros(2, 2).double()), "one dtype"),
+        (
+            lambda: conv2d(torch.zeros(1, 3, 3), torch.zeros(1, 1, 3, 3), torch.zeros(1).double()),
+            "bias must have the dtype of x, torch.float32; got torch.float64",
+        ),
+        (lambda: conv2d(torch.zeros(1, 3, 3), torch.zeros(1, 1, 3, 3), padding="full"), "got 'full'"),
+        (
+            lambda: conv2d(torch.zeros(1, 3, 3), torch.zeros(1, 1, 3, 3), stride=2, padding="same"),
+            "stride must be 1; got 2",
+        ),
+        (lambda: dilate_kernel(torch.zeros(3, 3), 0), "dilation must be at least 1; got 0"),
+        (lambda: replace_stride_with_dilation(nn.MaxPool2d(2, ceil_mode=True)), "ceil_mode=True"),
+        (lambda: replace_stride_with_dilation(nn.AvgPool2d(2, ceil_mode=True)), "ceil_mode=True"),
+        (lambda: replace_stride_with_dilation(nn.Upsample(scale_factor=2)), "an? Upsample cannot be dilated"),
+        (lambda: replace_stride_with_dilation(nn.LPPool2d(2, 2)), "an? LPPool2d cannot be dilated"),
         (lambda: shift_and_stitch(nn.MaxPool2d(2), torch.zeros(4, 4), 2), r"x must be \(N, C, H, W\)"),
         (
             lambda: shift_and_stitch(nn.MaxPool2d(3, 1), torch.zeros(1, 1, 9, 9), 3),
@@ -397,6 +459,20 @@ def test_bad_arguments_are_named(arguments, message):
 )
 def test_bad_input_stops_at_the_door(call, message):
     with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: conv2d_naive([[1]], torch.ones(1, 1)), "x must be a torch.Tensor; got list"),
+        (lambda: conv2d(torch.ones(1, 1, 2, 2), 3), "weight must be a torch.Tensor; got int"),
+        (lambda: dilate_kernel([[1]], 2), "weight must be a torch.Tensor; got list"),
+        (lambda: shift_and_stitch(nn.MaxPool2d(2), [[1]], 2), "x must be a torch.Tensor; got list"),
+    ],
+)
+def test_what_is_no_tensor_is_named(call, message):
+    with pytest.raises(TypeError, match=message):
         call()
 
 

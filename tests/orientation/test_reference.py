@@ -39,6 +39,22 @@ def test_one_hot_scores_give_their_map_back():
 def test_scores_of_a_batch_are_refused():
     with pytest.raises(ValueError, match=r"scores must be \(C, H, W\); got \(1, 2, 3, 4\)"):
         warm_up(torch.zeros(1, 2, 3, 4))
+    with pytest.raises(ValueError, match=r"scores must be \(C, H, W\); got \(0, 3, 4\)"):
+        warm_up(torch.zeros(0, 3, 4))
+
+
+def test_lists_are_refused():
+    with pytest.raises(TypeError, match=r"scores must be a torch\.Tensor; got list"):
+        warm_up([[[1.0]]])
+    with pytest.raises(TypeError, match=r"image must be a torch\.Tensor; got ndarray"):
+        group_by_colour(torch.rand(3, 4, 4).numpy(), 2)
+
+
+def test_images_and_maps_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"image must be \(3, H, W\) of floating point; got \(4, 4\)"):
+        group_by_colour(torch.rand(4, 4), 2)
+    with pytest.raises(ValueError, match=r"one shape; got \(3, 3\) and \(4, 3\)"):
+        name_groups(torch.zeros(3, 3).long(), torch.zeros(4, 3).long())
 
 
 def test_every_pixel_is_in_the_group_with_the_nearest_mean():

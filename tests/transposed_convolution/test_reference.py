@@ -250,6 +250,17 @@ def test_dtype_is_kept(dtype):
     assert_close(painted, F.conv_transpose2d(x, weight, bias, stride=2), **tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_rounded_once(dtype):
+    x, weight, bias = (normal(*shape).to(dtype) for shape in ((1, 16, 6, 6), (16, 4, 4, 4), (4,)))
+    once = F.conv_transpose2d(x.double(), weight.double(), bias.double(), 2, 1).to(dtype)
+    ours = conv_transpose2d(x, weight, bias, 2, 1)
+    assert (
+        ours != once
+    ).float().mean() < 0.01  # a sum next to the middle of two neighbours may fall either way
+    assert_close(ours, once, rtol=torch.finfo(dtype).eps, atol=1e-6)
+
+
 def test_a_bias_of_another_dtype_does_not_change_the_output_dtype():
     x, weight, bias = normal(1, 2, 3, 3).float(), normal(2, 1, 2, 2).float(), normal(1)
     assert F.conv_transpose2d(x, weight, bias).dtype == torch.float32
@@ -378,6 +389,15 @@ def test_two_dtypes_are_refused():
         (lambda: conv_transpose2d_naive(torch.zeros(1, 1), torch.zeros(3, 3), padding=2), "trims all"),
         (lambda: fractionally_strided_convolution(torch.zeros(1, 1), torch.zeros(2, 2), 1, 1), "trims all"),
         (lambda: correlate2d(torch.zeros(2, 2), torch.zeros(3, 3)), "spans 3 pixels"),
+        (lambda: correlate2d(torch.zeros(3, 3), torch.zeros(2, 2), 0), "stride must be at least 1; got 0"),
+        (lambda: convolution_size(4, 3, 0), "stride must be at least 1; got 0"),
+        (lambda: convolution_size(4, 3, padding=-1), "padding must be at least 0; got -1"),
+        (lambda: convolution_size(4.0, 3), r"size must be an int; got 4\.0"),
+        (lambda: output_size(4, 3, 1.5), r"stride must be an int; got 1\.5"),
+        (lambda: output_size("4", 3), "size must be an int; got '4'"),
+        (lambda: convolution_matrix(torch.zeros(3), 4, 0), "stride must be at least 1; got 0"),
+        (lambda: convolution_matrix(torch.zeros(0), 4), r"not empty; got \(0,\)"),
+        (lambda: bilinear_kernel(2.5), r"kernel_size must be an int; got 2\.5"),
         (lambda: convolution_matrix(torch.zeros(1, 1, 1), 4), "weight must be"),
         (lambda: convolution_matrix(torch.zeros(3), (4, 4)), r"input_shape must be an int; got \(4, 4\)"),
         (lambda: convolution_matrix(torch.zeros(3), 2), "spans 3 pixels"),
@@ -390,6 +410,24 @@ def test_two_dtypes_are_refused():
 )
 def test_bad_input_stops_at_the_door(call, message):
     with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: conv_transpose1d([1, 2], torch.ones(2)), "x must be a torch.Tensor; got list"),
+        (
+            lambda: conv_transpose2d_naive(np.ones((2, 2)), torch.ones(2, 2)),
+            "x must be a torch.Tensor; got ndarray",
+        ),
+        (lambda: conv_transpose2d(torch.ones(1, 1, 2, 2), [[1]]), "weight must be a torch.Tensor; got list"),
+        (lambda: convolution_matrix([1, 2], 4), "weight must be a torch.Tensor; got list"),
+        (lambda: insert_zeros([1, 2], 2), "x must be a torch.Tensor; got list"),
+    ],
+)
+def test_what_is_no_tensor_is_named(call, message):
+    with pytest.raises(TypeError, match=message):
         call()
 
 

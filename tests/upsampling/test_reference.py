@@ -445,6 +445,11 @@ def test_gradient_of_pooling_goes_to_the_first_of_equal_values():
         (lambda x: upsample_bicubic(x[0], 3), "got (4, 3, 3)"),
         (lambda x: upsample_bilinear_naive(x, 3), "x must be (H, W)"),
         (lambda x: source_positions(0, 3), "size must be at least 1; got 0"),
+        (lambda x: source_positions(2.5, 3), "size must be an int; got 2.5"),
+        (lambda x: upsample_bilinear_naive(x[0, 0].long(), 3), "x must be of floating point"),
+        (lambda x: max_pool2d(x.bool(), 2), "x must be of real numbers; got torch.bool"),
+        (lambda x: max_unpool2d(x, x, (4, 4)), "indices must be int64; got torch.float32"),
+        (lambda x: pixel_shuffle(x, 1.5), "factor must be an int; got 1.5"),
         (
             lambda x: max_pool2d(x, 2, padding=2),
             "padding must be at most half of the kernel size (2, 2); got (2, 2)",
@@ -464,6 +469,22 @@ def test_gradient_of_pooling_goes_to_the_first_of_equal_values():
 )
 def test_bad_input_stops_at_the_door(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
+        call(torch.zeros(1, 4, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: upsample_nearest(x.numpy(), 2), "x must be a torch.Tensor; got ndarray"),
+        (lambda x: upsample_bicubic(x.tolist(), 2), "x must be a torch.Tensor; got list"),
+        (lambda x: upsample_bilinear_naive(x[0, 0].tolist(), 2), "x must be a torch.Tensor; got list"),
+        (lambda x: max_pool2d(x.numpy(), 2), "x must be a torch.Tensor; got ndarray"),
+        (lambda x: max_unpool2d(x, x.tolist(), (4, 4)), "indices must be a torch.Tensor; got list"),
+        (lambda x: pixel_shuffle(x.numpy(), 2), "x must be a torch.Tensor; got ndarray"),
+    ],
+)
+def test_what_is_no_tensor_is_named(call, message):
+    with pytest.raises(TypeError, match=message):
         call(torch.zeros(1, 4, 3, 3))
 
 
