@@ -208,6 +208,11 @@ def masks_found(seed: int) -> Numbers:
     network = experiment.network(seed)
     experiment.train_network(network, seed=seed, keep=kept_runs(), show=False)
     found = experiment.score(network)
+    for words, row in experiment.kind_scores(network).items():
+        found |= {f"{words} of {kind}: AP": ap for kind, ap in row.items()}
+    for pixels in (0, 1, 2):
+        moved = experiment.perfect_masks_moved(pixels)
+        found |= {f"perfect masks of {kind}, moved by {pixels}: IoU": iou for kind, iou in moved.items()}
     for name, (error, guess) in experiment.keypoint_errors(network).items():
         found |= {f"{name}: pixels from the true place": error, f"{name}: without looking": guess}
     return found

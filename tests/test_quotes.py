@@ -191,7 +191,7 @@ def test_chapter_10():
         assert f"| {row} | {' | '.join(columns)} |" in said
     for what, sentence in (
         ("AP50", "At IoU 0.5 the rounding costs {} to {} points in a hundred"),
-        ("AP75", "At 0.75 it costs {} to {}:"),
+        ("AP75", "At 0.75 it costs {} to {},"),
     ):
         pairs = zip(
             numbers[f"masks by RoI Align, {what}"], numbers[f"masks by RoI Pool, {what}"], strict=True
@@ -204,6 +204,14 @@ def test_chapter_10():
     ):
         places = ("top", "bottom", "left", "right", "centre")
         columns = [span("mask_rcnn", "train", f"{place}: {name}", 1) for place in places]
+        assert f"| {row} | {' | '.join(columns)} |" in said
+    kinds = ("ball", "box", "can", "cone", "lamp", "table")
+    rows = {what: f"{what} of {{}}: AP" for what in ("boxes", "masks")} | {
+        words: f"perfect masks of {{}}, moved by {words[0]}: IoU"
+        for words in ("0 pixels", "1 pixel", "2 pixels")
+    }
+    for row, name in rows.items():
+        columns = [span("mask_rcnn", "train", name.format(kind), 2) for kind in kinds]
         assert f"| {row} | {' | '.join(columns)} |" in said
 
 

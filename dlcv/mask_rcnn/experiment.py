@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from dlcv.mask_rcnn.average_precision import average_precision
 from dlcv.mask_rcnn.figures import draw_masks, draw_outlines, draw_points, draw_scene
 from dlcv.mask_rcnn.heads import KeypointHead
 from dlcv.mask_rcnn.network import MaskRCNN
-from dlcv.mask_rcnn.reference import keypoint_loss, keypoint_targets, mask_loss
+from dlcv.mask_rcnn.reference import keypoint_loss, keypoint_targets, mask_loss, mask_targets, paste_masks
 from dlcv.plotting import EXPECTED, YOURS, Picture, legend, new_figure
 from dlcv.roi_align.reference import roi_pool
 from dlcv.trials import FIRST_UNSEEN, checkpoint_in, rise_and_fall, train_whole
@@ -42,8 +42,11 @@ __all__ = [
     "follow_rois",
     "keypoint_errors",
     "keypoints_figure",
+    "kind_scores",
+    "kind_table",
     "mirrored",
     "network",
+    "perfect_masks_moved",
     "points_of",
     "score",
     "score_table",
@@ -53,8 +56,7 @@ __all__ = [
 ]
 
 SIZE = 128
-KINDS = THINGS[:4]
-"""Solid things. Legs of tables and poles of lamps are thinner than a cell of these masks: no small head draws them."""
+KINDS = THINGS
 READERS = ("RoI Align", "RoI Pool")
 KEYPOINTS = ("top", "bottom", "left", "right", "centre")
 Targets = list[dict[str, Tensor]]
@@ -67,7 +69,7 @@ Targets = list[dict[str, Tensor]]
 def targets_of(start: int, count: int, size: int = SIZE) -> tuple[Tensor, Targets]:
     """Rendered scenes, kept: images (count, 3, size, size), and boxes, labels, masks and keypoints of each.
 
-    Labels are 1 to 4 for the four kinds of solid things; 0 is left for background.
+    Labels are 1 to 6 for the six kinds of things; 0 is left for background.
     """
     images, targets = [], []
     for first in range(start, start + count, 64):
@@ -254,7 +256,7 @@ def train_network(
     With a folder `keep` the run is kept there and goes on after an interruption; the rest goes to
     `dlcv.training.train`.
     """
-    steps = at_scale(2, 240, 20_000) if steps is None else steps
+    steps = at_scale(2, 360, 20_000) if steps is None else steps
     images, targets = training()
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-2)
 
@@ -300,6 +302,53 @@ def score(network: ManyHeads) -> dict[str, float]:
     return scores
 
 
+def kind_scores(network: ManyHeads) -> dict[str, dict[str, float]]:
+    """AP of the boxes, and of the masks by RoI Align, kind by kind on unseen scenes."""
+    images, targets = unseen()
+    detections = detect(network, images)
+    every = {
+        words: average_precision(detections, targets, kind)["per_class"]
+        for words, kind in (("boxes", "boxes"), ("masks", "masks"))
+    }
+    return {words: {KINDS[label - 1]: ap for label, ap in found.items()} for words, found in every.items()}
+
+
+def perfect_masks_moved(pixels: float, cells: int = 20) -> dict[str, float]:
+    """Mean IoU of perfect masks, kind by kind on unseen scenes, with boxes that are so many pixels too far right.
+
+    The true masks are read into `cells` x `cells` cells of their true boxes and pasted into the moved ones.
+    """
+    images, targets = unseen()
+    found: dict[str, list[Tensor]] = {kind: [] for kind in KINDS}
+    for target in targets:
+        boxes, true = target["boxes"], target["masks"]
+        masks = mask_targets(true, boxes, torch.arange(len(boxes)), cells).float()
+        moved = boxes + boxes.new_tensor([pixels, 0, pixels, 0])
+        pasted = paste_masks(masks, moved, tuple(images.shape[-2:]))
+        iou = (pasted & true).flatten(1).sum(1) / (pasted | true).flatten(1).sum(1)
+        for label, value in zip(target["labels"].tolist(), iou, strict=True):
+            found[KINDS[label - 1]].append(value)
+    return {kind: float(torch.stack(values).mean()) for kind, values in found.items() if values}
+
+
+def kind_table(rows: dict[str, dict[str, float]]) -> str:
+    """Numbers of each kind of thing as a table in Markdown, a row each.
+
+    Examples
+    --------
+    >>> print(kind_table({"boxes": {"ball": 0.5, "lamp": 0.249}, "masks": {"ball": 0.25, "lamp": 0.0}}))
+    | | ball | lamp |
+    |---|---|---|
+    | boxes | 0.50 | 0.25 |
+    | masks | 0.25 | 0.00 |
+    """
+    kinds = dict.fromkeys(kind for row in rows.values() for kind in row)
+    cells = {
+        name: [f"{row[kind]:.2f}" if kind in row else "" for kind in kinds] for name, row in rows.items()
+    }
+    return _markdown(kinds, cells)
+
+
 def score_table(scores: dict[str, float]) -> str:
     """`score` as a table in Markdown.
 
@@ -313,9 +362,14 @@ def score_table(scores: dict[str, float]) -> str:
     rows: dict[str, list[str]] = {}
     for key, value in scores.items():
         rows.setdefault(key.rpartition(", ")[0], []).append(f"{value:.2f}")
-    names = dict.fromkeys(key.rpartition(", ")[2] for key in scores)
-    lines = [f"| | {' | '.join(names)} |", "|" + "---|" * (len(names) + 1)]
-    return "\n".join(lines + [f"| {row} | {' | '.join(cells)} |" for row, cells in rows.items()])
+    return _markdown(dict.fromkeys(key.rpartition(", ")[2] for key in scores), rows)
+
+
+def _markdown(columns: Iterable[str], rows: dict[str, list[str]]) -> str:
+    """A table: each row has its name and a cell for each column."""
+    columns = list(columns)
+    lines = [f"| | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
+    return "\n".join(lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
 
 
 @torch.no_grad()

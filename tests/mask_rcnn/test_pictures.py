@@ -173,6 +173,24 @@ def test_the_scores_are_those_of_the_measure(network):
     assert experiment.score_table(scores).count("\n") == 4
 
 
+def test_the_scores_of_all_kinds_make_up_the_score(network):
+    scores, kinds = experiment.score(network), experiment.kind_scores(network)
+    for words, whole in (("boxes", "boxes, AP"), ("masks", "masks by RoI Align, AP")):
+        there = [ap for ap in kinds[words].values() if ap == ap]  # without kinds that these scenes lack
+        assert sum(there) / len(there) == pytest.approx(scores[whole])
+    lines = experiment.kind_table(kinds).splitlines()
+    assert lines[0].split(" | ")[1:] == [*experiment.KINDS[:-1], experiment.KINDS[-1] + " |"]
+    assert len(lines) == 4
+
+
+def test_fine_cells_in_true_boxes_lose_nothing_and_thin_things_lose_most_in_moved_ones():
+    fine, *moved = (experiment.perfect_masks_moved(pixels, cells=56) for pixels in (0, 1, 2))
+    assert all(iou > 0.99 for iou in fine.values())
+    for near, far in zip((fine, *moved), moved, strict=False):
+        assert all(far[kind] < near[kind] for kind in far)
+    assert max(moved[0]["lamp"], moved[0]["table"]) < min(moved[0]["ball"], moved[0]["box"])
+
+
 def test_what_is_followed_is_what_is_found(network):
     """The best box of each thing has the score, the label and the mask that the network's own detection has."""
     image = experiment.unseen()[0][1]
@@ -208,7 +226,7 @@ def test_the_pictures_of_the_experiment_draw(network):
 def rois():
     shown, g = figures.scene(), generator()
     return [
-        experiment.Followed(box + 2, torch.rand(5, generator=g), n + 1, box, torch.rand(4, 8, 8, generator=g))
+        experiment.Followed(box + 2, torch.rand(7, generator=g), n + 1, box, torch.rand(6, 8, 8, generator=g))
         for n, box in enumerate(shown.boxes[:3])
     ]
 
