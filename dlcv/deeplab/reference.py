@@ -208,8 +208,8 @@ def adaptive_average_pool(x: Tensor, bins: int | Sequence[int]) -> Tensor:
     if not x.is_floating_point():
         raise ValueError(f"x must be floating; got {x.dtype}")
     wide = x.float() if x.dtype in HALF else x
-    across = torch.stack([wide[..., part].mean(-1) for part in _bins(x.shape[-1], columns)], -1)
-    return torch.stack([across[..., part, :].mean(-2) for part in _bins(x.shape[-2], rows)], -2).to(x.dtype)
+    down = torch.stack([wide[..., part, :].mean(-2) for part in _bins(x.shape[-2], rows)], -2)
+    return torch.stack([down[..., part].mean(-1) for part in _bins(x.shape[-1], columns)], -1).to(x.dtype)
 
 
 def _bins(size: int, bins: int) -> list[slice]:
@@ -549,13 +549,12 @@ def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tenso
         )
     wide = features.float() if features.dtype in HALF else features
     distance = torch.cdist(wide.T, wide.T, compute_mode="donot_use_mm_for_euclid_dist")
-    exponent = (-0.5 * distance**2).masked_fill(torch.eye(len(distance)).to(distance).bool(), -torch.inf)
-    kernel = exponent.exp()
+    oneself = torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+    kernel = torch.exp(-0.5 * distance**2).masked_fill(oneself, 0)
     if normalization == "symmetric":
-        # In logarithms: of two pixels far from all others, one over the product of both sums may be infinite.
-        alone = kernel.sum(1) == 0
-        half = exponent.logsumexp(1).masked_fill(alone, 0) / 2
-        kernel = (exponent - half[:, None] - half).exp().masked_fill(alone[:, None] | alone, 0)
+        sums = kernel.sum(1)
+        scale = sums.where(sums > 0, 1.0).rsqrt()
+        kernel = scale[:, None] * kernel * scale  # the product of both scales alone could be infinite
     return kernel.to(features.dtype)
 
 
@@ -649,7 +648,7 @@ def dense_crf(
     costs = unary.float() if unary.dtype in HALF else unary
     kernel = costs.new_zeros(costs.shape[1], costs.shape[1])
     for f, weight in zip(features, weights, strict=True):
-        kernel = kernel.add(pairwise_kernel(f.to(costs), normalization), alpha=weight)
+        kernel.add_(pairwise_kernel(f.to(costs), normalization), alpha=weight)
     q = (-costs).softmax(0)
     for _ in range(iterations):
         q = mean_field_step(q, costs, kernel)
