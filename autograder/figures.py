@@ -43,9 +43,18 @@ def store_figures(course: Course, chapter: Chapter, *, timeout: int = 600) -> li
 
 
 def run_notebook(
-    notebook: nbformat.NotebookNode, root: Path, *, timeout: int = 600, allow_errors: bool = False
+    notebook: nbformat.NotebookNode,
+    root: Path,
+    *,
+    scale: str = "",
+    timeout: int = 600,
+    allow_errors: bool = False,
 ) -> nbformat.NotebookNode:
-    """Run every cell, experiments too, in a folder that is thrown away; return the notebook with outputs."""
+    """Run every cell, experiments too, in a folder that is thrown away; return the notebook with outputs.
+
+    `scale` says how much experiments compute, see `dlcv.device.scale`; without it, the environment does.
+    """
+    settings = {"PYTHONPATH": str(root), "DLCV_PROGRESS": ""} | ({"DLCV_SCALE": scale} if scale else {})
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         client = NotebookClient(
             notebook,
@@ -57,7 +66,7 @@ def run_notebook(
             resources={"metadata": {"path": folder}},
         )
         try:
-            return client.execute(env={**os.environ, "PYTHONPATH": str(root), "DLCV_PROGRESS": ""})
+            return client.execute(env={**os.environ, **settings})
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise CourseError(f"the notebook does not run to its end: {error}") from None
 

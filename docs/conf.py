@@ -35,10 +35,8 @@ suppress_warnings = [
     "ref.python",  # several classes have a field of one name
 ]
 
-# Student notebooks show the pictures that are stored in them. Only solutions are run.
-nb_execution_mode = "cache" if tags.has("solutions") else "off"  # noqa: F821
-nb_execution_excludepatterns = ["chapters/*"]
-nb_execution_timeout = 600
+# Student notebooks show the pictures that are stored in them. Solutions have been run when they come here (solved.py).
+nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # sliders need a kernel, and their program would come from another server
 nb_number_source_lines = False
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
+from solved import solved
 
 import dlcv.data
 from autograder.course import Chapter, Course
@@ -21,7 +22,8 @@ from dlcv.checking import Exercise, load_exercises
 FOLDERS = ("chapters", "solved", "mistakes", "api")
 ABOUT_MISTAKES = """Every exercise knows wrong answers that learners really give. When a check recognises one, it says
 so in these words. Do the exercise first; come back when you want to know what else could have gone wrong."""
-ABOUT_SOLUTIONS = "Every notebook with its answers, run from top to bottom."
+ABOUT_SOLUTIONS = """Every notebook with its answers, run from top to bottom. Trainings were only tried out for these
+pages: what you see of them are the pictures that your notebook shows before you run it."""
 NO_SOLUTIONS = """This copy of the site shows no solutions: it is made for a class. Who studies alone finds them in the
 repository's `solutions/`, or makes this site with them: `make site SOLUTIONS=1`."""
 ABOUT_MAP = """The chapters in the order in which they are meant to be read. Points are those of the checks; essays,
@@ -80,19 +82,21 @@ def readable(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def write_solutions(course: Course, chapters: Iterable[Chapter], folder: Path) -> None:
-    """The notebooks with answers and without points; sphinx runs them."""
+    """The notebooks with answers and without points, as they are after a run."""
     from autograder.build import source_notebook
 
     for chapter in chapters:
+        print(f"running the solutions of {chapter.folder}", flush=True)  # sphinx is told to be quiet
         notebook = readable(source_notebook(course, chapter, allow_missing_figures=True))
         for cell in notebook.cells:
             cell.source = without_marks(cell.source)
-        nbformat.write(notebook, folder / f"{chapter.folder}.ipynb")
+        nbformat.write(solved(notebook, course.root), folder / f"{chapter.folder}.ipynb")
 
 
 def without_marks(source: str) -> str:
     """A solution as a learner would have written it: without the builder's marks, without the hidden tests."""
     source = re.sub(r"(?ms)^ *### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS *\n?", "", source)
+    source = re.sub(r"(?m)^<!-- (BEGIN|END) SOLUTION -->\n?", "", source)
     return re.sub(r"(?m)^ *### (BEGIN|END) SOLUTION *\n?", "", source).rstrip("\n")
 
 

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 
 from autograder.course import Course
@@ -155,7 +156,7 @@ def test_behind_the_switch_solutions_are_run_and_shown(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-t", "solutions", "-D", only, "-b", "html", "docs", "html"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "DLCV_SCALE": "smoke", "DLCV_PROGRESS": ""},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DLCV_PROGRESS": str(tmp_path / "progress.json")},
         capture_output=True,
         text=True,
     )
@@ -164,8 +165,41 @@ def test_behind_the_switch_solutions_are_run_and_shown(tmp_path):
     plain = unescape(re.sub(r"<[^>]+>", "", page))
     assert "return scores.argmax(dim=0)" in plain
     assert "2 of 2 points" in plain  # it was run
-    assert "### BEGIN" not in plain and "check.grade" not in plain
+    assert "BEGIN SOLUTION" not in page and "check.grade" not in plain
     assert "Traceback" not in plain
+    assert not (tmp_path / "progress.json").exists()  # nobody has solved anything
+
+
+@pytest.mark.slow
+def test_on_a_solutions_page_a_quick_training_is_no_result(monkeypatch):
+    """What it printed is left out, all pictures are those that are stored, and what comes after it can use it."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    from solved import solved
+
+    draw = "display({'image/png': 'bmV3'}, raw=True)"
+    cells = [
+        a_cell("experiment", f"network = 'hardly trained'; print(0.03); {draw}"),
+        a_cell("widget", f"print(network); {draw}"),
+        a_cell("given", "import os; print(os.environ['DLCV_SCALE'])"),
+        a_cell("experiment", "print('on a GPU, more would be trained')", stored=False),
+    ]
+    shown = solved(nbformat.v4.new_notebook(cells=cells), ROOT).cells
+    assert texts(shown) == ["", "hardly trained", "smoke", "on a GPU, more would be trained"]
+    assert [pictures(cell) for cell in shown] == [["b2xk"], ["b2xk"], [], []]
+
+
+def a_cell(role, source, stored=True):
+    picture = nbformat.v4.new_output("display_data", {"image/png": "b2xk"})
+    outputs = [picture] if stored and role != "given" else []
+    return nbformat.v4.new_code_cell(source, metadata={"dlcv": {"role": role}}, outputs=outputs)
+
+
+def texts(cells):
+    return ["".join(output.get("text", "") for output in cell.outputs).strip() for cell in cells]
+
+
+def pictures(cell):
+    return [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
 
 
 def _answers():
