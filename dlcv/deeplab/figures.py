@@ -7,7 +7,7 @@ from functools import cache
 
 import torch.nn.functional as F
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from dlcv.data.scenes import CLASSES, VOID, render
@@ -20,6 +20,7 @@ from dlcv.deeplab.reference import (
     pairwise_kernel,
     valid_weight_fraction,
 )
+from dlcv.diagrams import OWN, SHARED, arrow
 from dlcv.plotting import BLANK, FAINT, INK, YOURS, Picture, bare, new_figure, overlay, show
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
     "taps_figure",
 ]
 
-TAP, MAP, COARSE, FINE, GLOBAL = "#f3a26d", "#eef3f7", "#cfe3f3", "#fbd3b4", "#cdeedd"
+TAP, MAP, COARSE, FINE, GLOBAL = "#f3a26d", "#eef3f7", SHARED, OWN, "#cdeedd"
 SIDE = 64
 
 
@@ -132,10 +133,6 @@ def _box(
     axis.text(x, y, text, ha="center", va="center", fontsize=9.5, color=INK)
 
 
-def _arrow(axis: Axes, start: tuple, end: tuple) -> None:
-    axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=INK, linewidth=1))
-
-
 def aspp_figure() -> Picture:
     """ASPP: five branches see the same map, their channels are stacked and projected."""
     figure, axis = new_figure(height=3.4)
@@ -144,12 +141,12 @@ def aspp_figure() -> Picture:
     names.append(("mean, 1×1, spread", GLOBAL))
     for y, (name, colour) in zip((4, 3, 2, 1, 0), names, strict=True):
         _box(axis, 3.5, y, name, colour, width=2.3)
-        _arrow(axis, (1.5, 2.0), (2.3, y))
+        arrow(axis, (1.5, 2.0), (2.3, y))
         _box(axis, 5.75, y, "256", colour, width=0.8, height=0.98)
-        _arrow(axis, (4.7, y), (5.3, y))
+        arrow(axis, (4.7, y), (5.3, y))
     _box(axis, 8.0, 2.0, "1×1\n1280 → 256", COARSE, height=0.9)
-    _arrow(axis, (6.2, 2.0), (7.2, 2.0))
-    _arrow(axis, (8.8, 2.0), (9.3, 2.0))
+    arrow(axis, (6.2, 2.0), (7.2, 2.0))
+    arrow(axis, (8.8, 2.0), (9.3, 2.0))
     axis.text(5.75, 4.65, "stacked", ha="center", fontsize=10, color=INK)
     axis.text(9.4, 2.0, "H × W × 256", va="center", fontsize=10, color=INK)
     axis.set(xlim=(-0.2, 10.9), ylim=(-0.6, 5.0))
@@ -174,7 +171,7 @@ def decoder_figure() -> Picture:
         ((7.1, 2.4), (7.6, 2.4)), ((8.3, 2.15), (8.3, 0.87)), ((2.3, 2.15), (3.4, 0.65)),
         ((5.62, 0.6), (7.43, 0.6)), ((9.17, 0.6), (9.58, 0.6)), ((11.62, 0.6), (12.08, 0.6)),
     ):  # fmt: skip
-        _arrow(axis, start, end)
+        arrow(axis, start, end)
     axis.text(2.65, 1.15, "fine", ha="right", fontsize=10, color=INK)
     axis.text(8.45, 1.5, "coarse", fontsize=10, color=INK)
     axis.set(xlim=(-0.1, 13.6), ylim=(0.1, 2.9))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from dlcv.backbones import EfficientNetLite0
+from dlcv.diagrams import OWN, SHARED, arrow
 from dlcv.fcn.reference import linear_to_conv, multiply_adds
 from dlcv.plotting import BLANK, EXPECTED, FAINT, INK, YOURS, Picture, bare, new_figure, show
 
@@ -97,45 +97,36 @@ def heat_map_figure(side: int = 448) -> Picture:
 def skips_figure() -> Picture:
     """The three variants: which maps are scored, where their scores are added, and how far each is enlarged."""
     figure, axis = new_figure(height=3.9)
-    columns = {"pool 3\nstride 8": 2.0, "pool 4\nstride 16": 4.0, "pool 5\nstride 32": 6.0}
-    for name, x in columns.items():
-        _box(axis, x, 4.2, name, BLANK)
-        _arrow(axis, (x, 3.85), (x, 3.25))
-        _box(axis, x, 3.0, "1×1 scores", "#cfe3f3")
-    _box(axis, 0.0, 4.2, "image", BLANK)
-    for left, right in ((0.0, 2.0), (2.0, 4.0), (4.0, 6.0)):
-        _arrow(axis, (left + 0.7, 4.2), (right - 0.7, 4.2))
-    _arrow(axis, (6.0, 2.75), (4.25, 1.95), "2×")
-    _arrow(axis, (4.0, 2.75), (4.0, 2.05))
-    _sum(axis, 4.0, 1.8)
-    _arrow(axis, (3.8, 1.65), (2.25, 0.75), "2×")
-    _arrow(axis, (2.0, 2.75), (2.0, 0.85))
-    _sum(axis, 2.0, 0.6)
-    for x, y, name in ((6.9, 3.0, "32×  FCN-32s"), (4.9, 1.8, "16×  FCN-16s"), (2.9, 0.6, "8×  FCN-8s")):
-        start = {6.9: 6.65, 4.9: 4.25, 2.9: 2.25}[x]
-        _arrow(axis, (start, y), (x + 0.25, y))
+    _box(axis, 0.0, 4.2, "image")
+    for x, name in ((2.0, "pool 3\nstride 8"), (4.0, "pool 4\nstride 16"), (6.0, "pool 5\nstride 32")):
+        _box(axis, x, 4.2, name)
+        _box(axis, x, 3.0, "1×1 scores", SHARED)
+        arrow(axis, (x - 1.3, 4.2), (x - 0.7, 4.2))
+        arrow(axis, (x, 3.85), (x, 3.3))
+    for x, y in ((4.0, 1.8), (2.0, 0.6)):
+        _sum(axis, x, y)
+        arrow(axis, (x, 2.7), (x, y + 0.25))
+    arrow(axis, (6.0, 2.7), (4.25, 1.95))
+    arrow(axis, (3.8, 1.65), (2.25, 0.75))
+    for x, y in ((5.1, 2.47), (3.0, 1.32)):
+        axis.text(x, y, "2×", ha="center", fontsize=10, color=INK)
+    for x, y, away, name in (
+        (6.9, 3.0, 0.2, "32×  FCN-32s"),
+        (4.9, 1.8, 0.65, "16×  FCN-16s"),
+        (2.9, 0.6, 0.65, "8×  FCN-8s"),
+    ):
+        arrow(axis, (x - away, y), (x + 0.25, y))
         axis.text(x + 0.35, y, name, va="center", fontsize=11, color=INK)
     axis.set(xlim=(-0.8, 8.6), ylim=(0.2, 4.7))
-    return bare_figure(figure, axis)
-
-
-def bare_figure(figure: Picture, axis: Axes) -> Picture:
     bare(axis)
     return figure
 
 
-def _box(axis: Axes, x: float, y: float, text: str, colour: str) -> None:
+def _box(axis: Axes, x: float, y: float, text: str, colour: str = BLANK) -> None:
     axis.add_patch(Rectangle((x - 0.65, y - 0.28), 1.3, 0.56, facecolor=colour, edgecolor=INK, linewidth=0.8))
     axis.text(x, y, text, ha="center", va="center", fontsize=10, color=INK)
 
 
 def _sum(axis: Axes, x: float, y: float) -> None:
-    axis.plot([x], [y], "o", markersize=17, markerfacecolor="#fbd3b4", markeredgecolor=INK)
+    axis.plot([x], [y], "o", markersize=17, markerfacecolor=OWN, markeredgecolor=INK)
     axis.text(x, y - 0.015, "+", ha="center", va="center", fontsize=14, color=INK)
-
-
-def _arrow(axis: Axes, start: tuple, end: tuple, text: str = "") -> None:
-    axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=10, color=INK, linewidth=1))
-    if text:
-        middle = np.mean([start, end], axis=0)
-        axis.text(middle[0], middle[1] + 0.12, text, ha="center", fontsize=10, color=INK)

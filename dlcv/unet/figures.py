@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from dlcv.data.scenes import render
+from dlcv.diagrams import OWN, arrow
 from dlcv.plotting import (
     BLANK,
     EXPECTED,
@@ -58,20 +59,20 @@ def network_figure(size: int = 572, base: int = 64, depth: int = 4) -> Picture:
         _map(axis, x, level, side, base * 2**level, BLANK)
         if level == 0:
             axis.text(x - 0.62, level, f"image\n{size}", ha="center", va="center", fontsize=9, color=INK)
-            _arrow(axis, (x - 0.42, level), (x - 0.22, level))
+            arrow(axis, (x - 0.42, level), (x - 0.22, level))
         if not last:
             target = level + 1 if level + 1 < depth else depth + 0.25
-            _arrow(axis, (x + 0.1, level + 0.5), (target - 0.12, level + 0.75))
+            arrow(axis, (x + 0.1, level + 0.5), (target - 0.12, level + 0.75))
     for step, side in enumerate(up):
         level = depth - 1 - step
         x = 2 * depth + 0.5 - level
         _map(axis, x - 0.16, level, 2 * ([down[-1], *up][step]), base * 2**level, SKIP, label=False)
-        _map(axis, x + 0.16, level, side, base * 2**level, "#fbd3b4")
+        _map(axis, x + 0.16, level, side, base * 2**level, OWN)
         before = depth + 0.25 if step == 0 else x - 1 + 0.16
-        _arrow(axis, (before + 0.1, level + 0.64), (x + 0.05, level + 0.36))
-        _arrow(axis, (level + 0.3, level), (x - 0.36, level), colour=EXPECTED)
+        arrow(axis, (before + 0.1, level + 0.64), (x + 0.05, level + 0.36))
+        arrow(axis, (level + 0.3, level), (x - 0.36, level), colour=EXPECTED)
     end = 2 * depth + 0.66
-    _arrow(axis, (end + 0.12, 0), (end + 0.36, 0))
+    arrow(axis, (end + 0.12, 0), (end + 0.36, 0))
     axis.text(end + 0.62, 0, f"scores\n{up[-1]}", ha="center", va="center", fontsize=9, color=INK)
     axis.set(xlim=(-1.0, end + 1.0), ylim=(depth + 0.6, -0.62))
     bare(axis)
@@ -88,10 +89,6 @@ def _map(axis: Axes, x: float, y: float, side: int, channels: int, colour: str, 
     if label:
         axis.text(x, y + height / 2 + 0.03, f"{channels}", ha="center", va="top", fontsize=8, color=INK)
         axis.text(x, y - height / 2 - 0.03, f"{side}", ha="center", va="bottom", fontsize=8, color=INK)
-
-
-def _arrow(axis: Axes, start: tuple, end: tuple, colour: str = INK) -> None:
-    axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=colour, linewidth=1))
 
 
 def tile_figure() -> Picture:
