@@ -42,12 +42,16 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a learner's lines go: lines that follow, the index of the first that does not, milestones reached."""
+    """How far a learner's lines go: lines that follow, the index of the first that does not, milestones reached.
+
+    `left`: a line had the form of the last milestone, and the last line has not.
+    """
 
     lines: int
     wrong: int | None
     why: str
     reached: int
+    left: bool = False
 
 
 class Derivation:
@@ -123,9 +127,8 @@ class Derivation:
                 return Progress(index, index, why, min(reached, len(self.milestones) - 1))
             while reached < len(self.milestones) and self._has(self.milestones[reached], line):
                 reached += 1
-        if lines and not self._has(self.milestones[-1], lines[-1]):
-            reached = min(reached, len(self.milestones) - 1)
-        return Progress(len(lines), None, "", reached)
+        left = reached == len(self.milestones) and not self._has(self.milestones[-1], lines[-1])
+        return Progress(len(lines), None, "", reached - left, left)
 
     def same_line(self, a: Any, b: Any, draw: Draw) -> bool:
         """True if two lines say the same: used to see a slip's wrong line in a learner's."""

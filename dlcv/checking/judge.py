@@ -268,9 +268,14 @@ class Judge:
         for slip in self.exercise.slips:
             wrong = self.slip_replies(slip)
             same = [self._same(replies[i], wrong[i], self.expected[i]) for i in range(len(replies))]
-            if all(same[i] for i in failed) and sum(same) > agreement:
+            if all(same[i] for i in failed) and sum(same) > agreement and self._tells(replies, wrong, failed):
                 best, agreement = slip, sum(same)
         return best
+
+    @staticmethod
+    def _tells(replies: list[Reply | None], wrong: list[Reply], failed: list[int]) -> bool:
+        """True if one failed case has a value, or raised in the same words: two crashes alone are no likeness."""
+        return any(not replies[i].crash or replies[i].crash.message == wrong[i].crash.message for i in failed)
 
     def _same(self, reply: Reply, slip: Reply, expected: Any) -> bool:
         if reply.crash or slip.crash:
@@ -335,9 +340,8 @@ class Judge:
         verdict.kind = WRONG_VALUES
         verdict.hint = self.exercise.hints[0] if self.exercise.hints else ""
         if progress.wrong is None:
-            verdict.message = (
-                f"every line follows, but none has this form yet: {plan.milestones[progress.reached].words}"
-            )
+            which = "the last one has not this form" if progress.left else "none has this form yet"
+            verdict.message = f"every line follows, but {which}: {plan.milestones[progress.reached].words}"
             return verdict
         line = lines[progress.wrong]
         before = f"line {progress.wrong}" if progress.wrong else "the question"
@@ -408,9 +412,12 @@ def _parameters(exercise: Exercise, case: Case) -> list[str]:
     if case.probe.startswith("dlcv.checking."):
         return list(exercise.parameters)
     try:
-        return list(inspect.signature(find(case.probe)).parameters)[1:]
+        own = inspect.signature(find(case.probe)).parameters.values()
     except (TypeError, ValueError):
         return []
+    names = [p.name for p in own if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][1:]
+    rest = any(p.kind is p.VAR_POSITIONAL for p in own)  # handed on to the answer as they come
+    return names + (list(exercise.parameters)[len(names) :] if rest else [])
 
 
 def _shown(value: Any, with_values: bool) -> str:

@@ -118,6 +118,16 @@ entropy.slip_of(
 )
 entropy.slip_of(
     right_cross_entropy,
+    "a small number in the logarithm",
+    "You add a small number to the probability, so that its logarithm stays finite. Where the net is most wrong, the "
+    "loss then no longer grows and the gradient is 0. Never form the probability.",
+    (
+        "log_p = shifted - shifted.exp().sum(1, keepdim=True).log()",
+        "log_p = (shifted.exp() / shifted.exp().sum(1, keepdim=True) + 1e-8).log()",
+    ),
+)
+entropy.slip_of(
+    right_cross_entropy,
     "exponentials too large",
     "You take `exp` of the logits as they are: beyond 88 that is infinite in float32. Take the largest logit of each "
     "pixel away first.",
@@ -136,6 +146,13 @@ entropy.slip_of(
     "You divide the weighted sum by the number of pixels. Divide by the sum of their weights, else rare classes change "
     "the size of the loss from batch to batch.",
     ("weights.sum()", "kept.sum()"),
+)
+entropy.slip_of(
+    right_cross_entropy,
+    "mean over all pixels",
+    "You take the plain mean, over ignored pixels and without their weights. Divide the weighted sum by the sum of the "
+    "weights of the pixels that count.",
+    ("weights.sum()", "target.numel()"),
 )
 entropy.slip_of(
     right_cross_entropy,
@@ -224,6 +241,21 @@ weights.slip_of(
     "infinite weights",
     "A class without pixels gets an infinite weight, and the first loss with it is NaN. Give it 0: it is never seen.",
     ("torch.where(counts > 0, common / counts, 0.0)", "common / counts"),
+)
+weights.slip_of(
+    right_weights,
+    "absent classes counted as one pixel",
+    "You divide by 1 where a class has no pixels, which makes it the heaviest of all. It has weight 0.",
+    ("torch.where(counts > 0, common / counts, 0.0)", "common / counts.clamp(min=1)"),
+)
+weights.slip_of(
+    right_weights,
+    "weights that sum to 1",
+    "You scale the weights to a sum of 1. Then a pixel weighs much less than 1 on average. Leave them as they are.",
+    (
+        "return torch.where(counts > 0, common / counts, 0.0)",
+        "w = torch.where(counts > 0, common / counts, 0.0)\n    return w / w.sum()",
+    ),
 )
 weights.slip_of(
     right_weights,
@@ -356,6 +388,7 @@ def _below_lines(p, gamma):
 def _log_taken_out(line, p, gamma):
     import sympy
 
+    line = sympy.expand_log(line, force=True)  # the log of 1 / p will do as well
     return isinstance(line, sympy.Mul) and sympy.log(p) in line.args and occurrences(line, sympy.log(p)) == 1
 
 
@@ -513,6 +546,7 @@ def _(draw):
     yield Case(logits, target, words="as it is: gamma 2, alpha 0.25, mean")
     yield Case(logits, target, 0.0, None, words="gamma 0 without alpha: cross-entropy")
     yield Case(logits, target, 5.0, 0.75, words="gamma 5, alpha 0.75")
+    yield Case(logits, target, 2.0, 0.0, words="alpha 0: positives weigh nothing")
     yield Case(logits, target, 2.0, 0.25, "sum", words="the sum, as detectors take it")
     yield Case(logits, torch.zeros_like(target), 2.0, 0.25, "none", words="an image without positives")
     extreme = torch.tensor([1e4, -1e4, 1e4, -1e4])
@@ -577,6 +611,18 @@ focal.slip_of(
     "negatives without a weight",
     "Your negatives keep the weight 1. They have 1 - alpha.",
     ("alpha * target + (1 - alpha) * (1 - target)", "alpha * target + (1 - target)"),
+)
+focal.slip_of(
+    right_focal,
+    "alpha 0 taken for none",
+    "You ask `if alpha`, which is False for 0, too. No weights are wanted only for None: ask `if alpha is not None`.",
+    ("if alpha is not None", "if alpha"),
+)
+focal.slip_of(
+    right_focal,
+    "mean over the positives",
+    "You divide by the number of positives. Detectors do that with the sum; the mean here is over all logits.",
+    ("total / max(losses.numel(), 1)", "total / target.sum().clamp(min=1)"),
 )
 focal.slip_of(
     right_focal,
@@ -813,6 +859,17 @@ SIGMOID = (
     "Your probabilities are sigmoids, which do not sum to 1. A pixel has one class: softmax over axis 1.",
     ("logits.softmax(1)", "logits.sigmoid()"),
 )
+ABSENT = (
+    "absent classes left out",
+    "You average only the classes that are in the target. A class that is predicted where it is not must cost "
+    "something: the mean is over all classes.",
+    ("scores.mean()", "scores[t.sum(pixels) > 0].mean()"),
+)
+BACKGROUND = (
+    "class 0 left out",
+    "You leave class 0 out of the mean. Some libraries do that with a background; here every class counts.",
+    ("scores.mean()", "scores[1:].mean()"),
+)
 LABELS = (
     "labels instead of probabilities",
     "You count the most probable class. Then nothing changes when a logit moves a little: no gradient. Count "
@@ -821,7 +878,6 @@ LABELS = (
         "logits.softmax(1) * kept.unsqueeze(1)",
         "torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).movedim(-1, 1) * kept.unsqueeze(1)",
     ),
-    ("return 1 - scores.mean()", "return 1 - scores.mean() + 0 * logits.sum()"),
 )
 
 dice.slip_of(
@@ -872,7 +928,7 @@ dice.slip_of(
     "`smooth` is missing above the fraction line: a class that is absent and not predicted would score 0 and not 1.",
     ("(2 * both + smooth)", "2 * both"),
 )
-for slip in (IGNORED_AS_ZERO, IGNORED_PREDICTED, SIGMOID, LABELS):
+for slip in (IGNORED_AS_ZERO, IGNORED_PREDICTED, SIGMOID, LABELS, ABSENT, BACKGROUND):
     dice.slip_of(right_dice, *slip)
 dice.slip_of(
     right_dice,
@@ -935,7 +991,7 @@ iou.slip_of(
     "`smooth` is missing above the fraction line: a class that is absent and not predicted would score 0 and not 1.",
     ("(both + smooth) /", "both /"),
 )
-for slip in (EACH_IMAGE, IGNORED_AS_ZERO, IGNORED_PREDICTED, SIGMOID, LABELS):
+for slip in (EACH_IMAGE, IGNORED_AS_ZERO, IGNORED_PREDICTED, SIGMOID, LABELS, ABSENT, BACKGROUND):
     iou.slip_of(right_iou, *slip)
 
 
@@ -1172,6 +1228,13 @@ giou.slip_of(
     "Of boxes that are apart in x and in y, the overlap has two negative sides, and their product is positive. Set "
     "sides below 0 to 0.",
     (".clamp(min=0)", ""),
+)
+giou.slip_of(
+    right_giou,
+    "area clamped instead of sides",
+    "You set the overlap to 0 where the product of its sides is negative. Of boxes that are apart in x and in y both "
+    "sides are negative, and the product is positive. Clamp the sides, then multiply.",
+    (".clamp(min=0).prod(1)", ".prod(1).clamp(min=0)"),
 )
 giou.slip_of(
     right_giou,

@@ -38,7 +38,10 @@ def test_any_equivalent_form_is_accepted(toy, answer):
     [
         (lambda x, y: [(x + y) ** 2], "no brackets left"),
         (lambda x, y: [(x + y) ** 2, (x + y) ** 2], "no brackets left"),
-        (lambda x, y: [x**2 + 2 * x * y + y**2, (x + y) ** 2], "no brackets left"),
+        (
+            lambda x, y: [x**2 + 2 * x * y + y**2, (x + y) ** 2],
+            "the last one has not this form: no brackets left",
+        ),
         (lambda x, y: [(x + y) ** 2, x**2 + 2 * x * y], "line 2 does not follow"),
         (lambda x, y: [(x + y) ** 2, x**2 + 2 * x * y + y**2, x], "line 3 does not follow"),
         (lambda x, y: [x**2 + 2 * x * y + y**2 + sympy.Rational(1, 10**29) * x], "line 1 does not follow"),

@@ -182,6 +182,27 @@ def test_a_childs_word_on_its_time_stays_a_number(claimed):
     assert 0 <= Reply.from_bytes(Reply(1, seconds=claimed).to_bytes()).seconds < 1e6
 
 
+def test_a_crash_of_another_kind_is_not_taken_for_a_slips(toy, paint):
+    def raising(words):
+        def answer(x, weight, stride=1):
+            if stride == 3:
+                raise ValueError(words)
+            return paint(x, weight, stride)
+
+        return answer
+
+    toy["paint"].slip("no gaps", "Your filter cannot leave gaps.")(raising("no room"))
+    assert verdict_of(toy["paint"], raising("no room")).slip == "no gaps"
+    assert verdict_of(toy["paint"], raising("out of paint")).slip == ""
+
+
+def test_arguments_that_a_probe_hands_on_have_the_answers_names(toy, paint):
+    case = Case(torch.ones(2), torch.ones(3), 2, probe="dlcv.losses.probes:to_the_logits")
+    toy["paint"].cases(lambda draw: [case])
+    told = verdict_of(toy["paint"], lambda x, weight, stride=1: 2 * paint(x, weight, stride)).text()
+    assert "tried as paint(logits=[1, 1], weight=[1, 1, 1], stride=2)" in told
+
+
 def test_failure_of_our_own_is_not_the_learners(toy, paint):
     exercise = toy["paint"]
 
