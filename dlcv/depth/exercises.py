@@ -99,6 +99,17 @@ def _(s, t, m, d, y):
 
 
 @best_shift.slip(
+    "all signs turned",
+    "Your shift has the wrong sign: it is what brings s d up to y, so y stands first, s d is taken away.",
+)
+def _(s, t, m, d, y):
+    import sympy
+
+    above = m[0] * (s * d[0] - y[0]) + m[1] * (s * d[1] - y[1])
+    return [sympy.Eq(t, above / (m[0] + m[1]), evaluate=False)]
+
+
+@best_shift.slip(
     "scale forgotten",
     "You take the prediction away as it is. What is shifted is the scaled prediction, s d.",
 )
@@ -143,7 +154,7 @@ best_scale = exercises.derivation(
     symbols=("s", "n", "a", "b", "p", "q"),
     unknown="s",
     milestones=(
-        ("no fraction is left", _no_fraction),
+        ("no fraction is left", lambda line, s, *others: _no_fraction(line) or is_solved_for(line, s)),
         ("`s` stands alone on the left", lambda line, s, *others: is_solved_for(line, s)),
     ),
     title="The best scale",
@@ -166,6 +177,16 @@ def _(s, n, a, b, p, q):
     import sympy
 
     return [sympy.Eq(a * s + b * (q - b * s), p, evaluate=False)]
+
+
+@best_scale.slip(
+    "left side multiplied only",
+    "You multiply the left side by n and leave p as it is. Both sides get the factor.",
+)
+def _(s, n, a, b, p, q):
+    import sympy
+
+    return [sympy.Eq(n * a * s + b * q - b**2 * s, p, evaluate=False)]
 
 
 @best_scale.slip(
@@ -313,6 +334,24 @@ align.slip_of(
     (
         "shift = torch.where(solvable, (a * q - b * p) / det, 0.0)",
         "shift = torch.where(solvable, (a * q - b * p) / det, q / n.clamp(min=1))",
+    ),
+)
+align.slip_of(
+    right_align,
+    "a scale of 1 where there is no solution",
+    "Where there is no one solution you leave the prediction as it is. This course returns 0 for both.",
+    ("(n * p - b * q) / det, 0.0)", "(n * p - b * q) / det, 1.0)"),
+)
+align.slip_of(
+    right_align,
+    "scale from the spreads",
+    "You divide the spread of the target by that of the prediction. That is as large as the best scale only where all "
+    "pixels lie on a rising line: else the covariance belongs above the fraction line.",
+    (
+        "return scale, shift",
+        "scale = torch.where(solvable, ((n * (y * y).sum((1, 2)) - q * q).clamp(min=0) / det).sqrt(), 0.0)\n"
+        "    shift = torch.where(solvable, (q - scale * b) / n.clamp(min=1), 0.0)\n"
+        "    return scale, shift",
     ),
 )
 align.slip_of(
@@ -605,6 +644,12 @@ def _(draw):
     yield Case(*_known(draw.permutation(10).float().reshape(1, 2, 5), y), words="ten pixels: eight count")
     yield Case(*_known(-y, y), words="upside down is wrong")
     yield Case(*_known(2 * y + 7, y), smoke=True, words="another scale and shift: 0")
+    fewer = torch.ones(2, 2, 5, dtype=torch.bool)
+    fewer[1, 1, :2] = False
+    yield Case(
+        torch.cat([y, -y]), torch.cat([y + y % 3, y]), fewer,
+        words="an image with ten pixels and one with eight, of which six count",
+    )  # fmt: skip
     yield Case(*_maps(draw, 1, 4, 6), words="unknown pixels: NaN in the target, 1000 in the prediction")
     d, target, mask = _known(draw.normal((2, 4, 5)), draw.normal((2, 4, 5)))
     d[0] = target[0] + 0.1 * draw.normal((4, 5))
@@ -655,6 +700,33 @@ trimmed.slip_of(
     ("total = 0.0", "total, count = 0.0, 0"),
     ("total = total + errors[:kept].sum()", "total, count = total + errors[:kept].sum(), count + kept"),
     ("mask.sum().clamp(min=1)", "max(1, count)"),
+)
+trimmed.slip_of(
+    right_trimmed,
+    "mean of the images' losses",
+    "You divide each image by its own pixels and take the mean. M counts the valid pixels of the whole batch.",
+    ("errors[:kept].sum()", "errors[:kept].sum() / (2 * max(1, len(errors)) * len(mask))"),
+    ("total / (2 * mask.sum().clamp(min=1))", "total"),
+)
+trimmed.slip_of(
+    right_trimmed,
+    "rounded",
+    "You round the number of pixels that stay. It is rounded down, as `int` does.",
+    ("int((1 - trim)", "round((1 - trim)"),
+)
+trimmed.slip_of(
+    right_trimmed,
+    "unknown pixels sorted with the others",
+    "You sort all pixels of the map. Unknown ones have residual 0, stay, and let bad ones stay: a share of the valid "
+    "ones is left out.",
+    ("residual[n][mask[n]].sort()", "residual[n].flatten().sort()"),
+)
+trimmed.slip_of(
+    right_trimmed,
+    "up to a quantile",
+    "You keep what is below a quantile, which lies between two pixels, or on several equal ones. Count instead: the "
+    "smallest int((1 - trim) * M).",
+    ("errors[:kept].sum()", "(errors[errors <= errors.quantile(1 - trim)] if len(errors) else errors).sum()"),
 )
 trimmed.slip_of(
     right_trimmed,
@@ -774,6 +846,17 @@ edges.slip_of(
 )
 edges.slip_of(
     right_edges,
+    "far neighbours at every pixel",
+    "You compare pixels that are 2^k apart, at every pixel. A scale has only every 2^k-th row and column: thin the map "
+    "out, then compare neighbours.",
+    ("residual[:, ::step, ::step], mask[:, ::step, ::step]", "residual, mask"),
+    ("(r[:, :, 1:] - r[:, :, :-1])", "(r[:, :, step:] - r[:, :, :-step])"),
+    ("(m[:, :, 1:] & m[:, :, :-1])", "(m[:, :, step:] & m[:, :, :-step])"),
+    ("(r[:, 1:] - r[:, :-1])", "(r[:, step:] - r[:, :-step])"),
+    ("(m[:, 1:] & m[:, :-1])", "(m[:, step:] & m[:, :-step])"),
+)
+edges.slip_of(
+    right_edges,
     "pairs counted",
     "You divide by the pairs. M counts the valid pixels of the scale.",
     (
@@ -858,6 +941,10 @@ def _(draw):
     yield Case(z.where(mask, 700.0), true.where(mask, 0.01), mask, words="with a mask")
     yield Case(z, true.where(mask, 0.0), words="without a mask: the target is 0 where unknown")
     yield Case(z, true.where(mask, torch.nan), words="without a mask: the target is NaN where unknown")
+    yield Case(z, true.where(mask, torch.inf), words="without a mask: the target is infinite where unknown")
+    few = torch.ones(2, 3, 4, dtype=torch.bool)
+    few[1, 1:] = False
+    yield Case(z, true, few, words="two maps that know different numbers of pixels")
     for _ in range(draw.count):
         yield Case(*like(draw.integer(1, 2), draw.integer(2, 5), draw.integer(2, 5)), words="random depths")
 
@@ -941,6 +1028,57 @@ scores.slip_of(
 )
 scores.slip_of(
     right_metrics,
+    "infinite targets counted",
+    "Without a mask, you count pixels whose target is infinite, such as the sky. Only a finite target is known.",
+    ("target.isfinite() & (target > 0)", "target > 0"),
+)
+scores.slip_of(
+    right_metrics,
+    "truth squared, too",
+    "Your sq_rel divides by the square of the truth. Only the error is squared: metres squared over metres.",
+    ("(z - true) ** 2 / true)", "((z - true) / true) ** 2)"),
+)
+scores.slip_of(
+    right_metrics,
+    "silog over one pixel less",
+    "`std` divides by the number of pixels less one. silog takes the mean: `unbiased=False`, or the root of the mean "
+    "square.",
+    ("((e - e.mean()) ** 2).mean().sqrt()", "e.std()"),
+)
+scores.slip_of(
+    right_metrics,
+    "natural log10",
+    "Your log10 takes natural logarithms. It is the one that does not.",
+    ("(z.log10() - true.log10())", "e"),
+)
+
+
+@scores.slip(
+    "mean of the images' numbers",
+    "You compute the numbers of each map and take their mean, as many benchmarks do. Here all valid pixels count "
+    "together.",
+)
+def _(prediction, target, mask=None):
+    mask = target.isfinite() & (target > 0) if mask is None else mask
+    found = []
+    for z, true in ((p[m], t[m]) for p, t, m in zip(prediction, target, mask, strict=True)):
+        e, ratio = (z / true).log(), torch.maximum(z / true, true / z)
+        found.append(
+            {
+                "abs_rel": ((z - true).abs() / true).mean(),
+                "sq_rel": ((z - true) ** 2 / true).mean(),
+                "rmse": ((z - true) ** 2).mean().sqrt(),
+                "rmse_log": (e**2).mean().sqrt(),
+                "log10": (z.log10() - true.log10()).abs().mean(),
+                "silog": 100 * e.std(unbiased=False),
+                **{f"delta{k}": (ratio < 1.25**k).float().mean() for k in (1, 2, 3)},
+            }
+        )
+    return {name: torch.stack([one[name] for one in found]).mean() for name in found[0]}
+
+
+scores.slip_of(
+    right_metrics,
     "unknown pixels counted",
     "Without a mask, you count pixels whose target is 0 or NaN: they are unknown.",
     ("mask = target.isfinite() & (target > 0)", "mask = torch.ones_like(target, dtype=torch.bool)"),
@@ -1013,6 +1151,12 @@ centres.slip_of(
     "widths not divided by their sum",
     "You take the widths as they are. They are shares once they are divided by their sum.",
     (" / widths.sum(axis, keepdim=True)", ""),
+)
+centres.slip_of(
+    right_centres,
+    "softmax of the widths",
+    "You take a softmax of the widths. They are widths already: divide them by their sum.",
+    ("widths / widths.sum(axis, keepdim=True)", "widths.softmax(axis)"),
 )
 centres.slip_of(
     right_centres,
@@ -1116,6 +1260,12 @@ binomial.slip_of(
     "0 times infinity",
     "Where p is 0 or 1, you have 0 times log 0, which is NaN. `torch.xlogy` knows that it is 0.",
     ("torch.xlogy(k, q) + torch.special.xlog1py(n - k, -q)", "k * q.log() + (n - k) * (1 - q).log()"),
+)
+binomial.slip_of(
+    right_binomial,
+    "p kept away from 0 and 1",
+    "You keep p away from 0 and 1. `torch.xlogy` needs no such help, and where p is 0, the far bins cannot be.",
+    ("q = p.unsqueeze(axis)", "q = p.clamp(1e-4, 1 - 1e-4).unsqueeze(axis)"),
 )
 binomial.slip_of(
     right_binomial,
@@ -1246,6 +1396,24 @@ bins.slip_of(
     "pulled all the way",
     "Your centres jump to the attractors' mean. A far point pulls less: `inverse_attractor` of the distance.",
     ("depth.inverse_attractor(away, self.alpha, self.gamma).mean(1)", "away.mean(1)"),
+)
+bins.slip_of(
+    RightBins,
+    "corners on corners",
+    "You enlarge with `align_corners=True`. Leave it at False, as everywhere in this course.",
+    ('mode="bilinear")', 'mode="bilinear", align_corners=True)'),
+)
+bins.slip_of(
+    RightBins,
+    "relative depth in front",
+    "You put the relative depth before the channels of the finest map. Its weights are the last ones: put it behind.",
+    ("[features[-1], relative[:, None]]", "[relative[:, None], features[-1]]"),
+)
+bins.slip_of(
+    RightBins,
+    "alpha and gamma not used",
+    "You pull with alpha 300 and gamma 2, whatever the head was made with.",
+    ("depth.inverse_attractor(away, self.alpha, self.gamma)", "depth.inverse_attractor(away, 300.0, 2.0)"),
 )
 bins.slip_of(
     RightBins,
@@ -1406,6 +1574,12 @@ image.slip_of(
     "points behind the camera",
     "A point behind the camera appears in your image, turned round. It is not seen: NaN.",
     ("z = torch.where(z > 0, z, torch.nan)", "z = z + 0.0"),
+)
+image.slip_of(
+    right_project,
+    "Z kept above 0",
+    "You raise Z to a small number, and a point behind the camera lands far outside. It is not seen: NaN.",
+    ("torch.where(z > 0, z, torch.nan)", "z.clamp(min=1e-6)"),
 )
 image.slip_of(
     right_project,

@@ -487,8 +487,8 @@ def bin_centres(widths: Tensor, min_depth: float, max_depth: float) -> Tensor:
     _check_depths(min_depth, max_depth)
     axis = _bin_axis(widths)
     total = widths.sum(axis, keepdim=True)
-    if (widths < 0).any() or not (total > 0).all():
-        raise ValueError("widths must be at least 0, with a sum above 0")
+    if not (widths >= 0).all() or not (total > 0).all():
+        raise ValueError(f"widths must be at least 0, with a sum above 0; they hold {_ends(widths)}")
     share = widths / total
     return min_depth + (max_depth - min_depth) * (share.cumsum(axis) - share / 2)
 
@@ -539,7 +539,7 @@ def log_binomial(p: Tensor, num_bins: int, temperature: float | Tensor = 1.0) ->
         *K*.
     temperature : float, or Tensor of the shape of p
         *tau*, above 0: below 1 the peak is sharper, above 1 broader. With 1, the row is the binomial distribution of
-        K - 1 throws to the last digit, since the factorials are taken from `torch.lgamma`.
+        K - 1 throws, without an approximation: the factorials are taken from `torch.lgamma`, in double precision.
 
     Returns
     -------
@@ -560,20 +560,17 @@ def log_binomial(p: Tensor, num_bins: int, temperature: float | Tensor = 1.0) ->
     p = _floating(p)
     temperature = torch.as_tensor(temperature, dtype=p.dtype, device=p.device)
     if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("p must be from 0 to 1")
+        raise ValueError(f"p must be from 0 to 1; it holds {_ends(p)}")
     if temperature.dim() and temperature.shape != p.shape:
         raise ValueError(
             f"temperature must be a number or {tuple(p.shape)}, like p; got {tuple(temperature.shape)}"
         )
     if not (temperature > 0).all():
-        raise ValueError("temperature must be above 0")
+        raise ValueError(f"temperature must be above 0; it holds {_ends(temperature)}")
     axis, n = min(1, p.dim()), num_bins - 1
-    k = torch.arange(num_bins, dtype=p.dtype, device=p.device)
-    k = k.reshape(num_bins, *[1] * (p.dim() - axis))
-    p = p.unsqueeze(axis)
-    chosen = (
-        torch.lgamma(torch.tensor(num_bins, dtype=p.dtype)) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
-    )
+    k = torch.arange(num_bins, dtype=torch.float64).reshape(num_bins, *[1] * (p.dim() - axis))
+    chosen = torch.lgamma(torch.tensor(n + 1.0).double()) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
+    k, chosen, p = k.to(p), chosen.to(p), p.unsqueeze(axis)
     scores = chosen + torch.xlogy(k, p) + torch.special.xlog1py(n - k, -p)
     return (scores / (temperature.unsqueeze(axis) if temperature.dim() else temperature)).log_softmax(axis)
 
@@ -655,6 +652,9 @@ class MetricBins(nn.Module):
         if found != self.channels or relative.dim() != 3:
             wanted = f"features must have {self.channels} channels and relative must be (N, H, W)"
             raise ValueError(f"{wanted}; got {found} and {tuple(relative.shape)}")
+        if len({len(relative), *map(len, features)}) > 1:
+            counts = [*map(len, features), len(relative)]
+            raise ValueError(f"features and relative must be of as many images each; got {counts}")
         finest = features[-1]
         relative = _enlarged(relative.unsqueeze(1), finest)
         p, heat = self.peak(torch.cat([finest, relative], 1)).sigmoid().unbind(1)
@@ -779,6 +779,12 @@ def _floating(x: Tensor) -> Tensor:
     if x.is_complex():
         raise ValueError(f"maps must hold real numbers; got {x.dtype}")
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _ends(x: Tensor) -> str:
+    """The smallest and the largest number, for a message."""
+    x = x.detach()
+    return f"{float(x.min()):g} to {float(x.max()):g}" if x.numel() else "nothing"
 
 
 def _bools(mask: Tensor) -> Tensor:

@@ -568,9 +568,9 @@ check.grade("log_binomial", log_binomial)
 #
 # Difficulty 4 of 5, about 25 minutes, 4 points. Each part is a 1x1 convolution to `hidden` channels, ReLU, and a 1x1 convolution. There is one for the
 # widths (`num_bins` numbers, through a softmax), one for the attractors of each further map (`attractors` numbers, through a sigmoid, from `min_depth` to
-# `max_depth`; the mean of their pulls counts), and one for the peak: two numbers, through a sigmoid. The first is $p$, brought to $10^{-4}$ to $1 - 10^{-4}$,
-# the second $h$ gives $\tau = 50^{2 h - 1}$. Centres are enlarged bilinearly. You may use `depth.bin_centres`, `depth.inverse_attractor` and
-# `depth.log_binomial`.
+# `max_depth`; the mean of their pulls counts), and one for the peak, which reads the finest map with the relative depth as its last channel: two numbers,
+# through a sigmoid. The first is $p$, brought to $10^{-4}$ to $1 - 10^{-4}$, the second $h$ gives $\tau = 50^{2 h - 1}$. Centres are enlarged
+# bilinearly. You may use `depth.bin_centres`, `depth.inverse_attractor` and `depth.log_binomial`.
 
 
 # %% role="solution" name="MetricBins"

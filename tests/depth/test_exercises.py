@@ -250,6 +250,8 @@ WAYS = {
             Eq(s, (b * q - p * n) / (b * b - a * n)),
         ],
         [Eq((n * a - b**2) * s, n * p - b * q), Eq(s, (p - b * q / n) / (a - b**2 / n))],
+        [Eq((a - b**2 / n) * s, p - b * q / n), Eq(s, (p - b * q / n) / (a - b**2 / n))],
+        [Eq(s, (n * p - b * q) / (n * a - b**2))],
     ],
 }
 

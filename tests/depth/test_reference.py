@@ -545,9 +545,9 @@ def test_gradients_of_the_bins_are_those_of_small_differences():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((torch.tensor(1.5), 4), "p must be from 0 to 1"),
+        ((torch.tensor(1.5), 4), "p must be from 0 to 1; it holds 1.5 to 1.5"),
         ((torch.tensor(0.5), 0), "num_bins must be at least 1; got 0"),
-        ((torch.tensor(0.5), 4, 0.0), "temperature must be above 0"),
+        ((torch.tensor(0.5), 4, 0.0), "temperature must be above 0; it holds 0 to 0"),
         ((torch.rand(3), 4, torch.ones(2)), r"temperature must be a number or \(3,\)"),
     ],
 )
@@ -631,6 +631,8 @@ def test_heads_that_do_not_fit_are_refused(head, features):
         MetricBins(())
     with pytest.raises(ValueError, match="min_depth < max_depth"):
         MetricBins((4,), min_depth=80.0, max_depth=10.0)
+    with pytest.raises(ValueError, match=r"as many images each; got \[2, 2, 2, 1\]"):
+        head(features, torch.rand(1, 12, 16))
 
 
 def test_each_image_is_routed_on_its_own():

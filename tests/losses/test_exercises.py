@@ -138,6 +138,7 @@ WAYS = {
         [((1 - p) ** gamma - 1) * log(p)],
         [-log(p) + (1 - p) ** gamma * log(p), log(p) * (-1 + (1 - p) ** gamma)],
         [log(1 / p) - (1 - p) ** gamma * log(1 / p), (1 - (1 - p) ** gamma) * -log(p)],
+        [(1 - (1 - p) ** gamma) * log(1 / p)],
     ],
     "where_equal": [
         [sympy.Eq((1 - p) ** gamma, 1), sympy.Eq(1 - p, 1), sympy.Eq(p, 0)],
