@@ -61,11 +61,13 @@ class Row:
 
 @dataclass
 class Collected:
-    """The result of one run: a row for each file, and who on the roster has handed in nothing so far."""
+    """The result of one run: a row for each file, who on the roster has handed in nothing so far, and who is graded
+    without being on it."""
 
     assignment: str
     rows: list[Row]
     missing: list[str]
+    strangers: list[str]
 
     def having(self, *statuses: str) -> list[Row]:
         return [row for row in self.rows if row.status in statuses]
@@ -90,6 +92,7 @@ class Collected:
             "students": sorted(self.students),
             "late": sorted(self.late),
             "missing": self.missing,
+            "strangers": self.strangers,
             "counts": {
                 status: len(self.having(status)) for status in sorted({row.status for row in self.rows})
             },
@@ -155,7 +158,7 @@ def collect(
                     progress(done, len(piles), student)
         finally:  # also when the disk is full or somebody is tired of waiting
             run.memory.write()
-    return Collected(assignment, run.rows, run.missing())
+    return Collected(assignment, run.rows, run.missing(), run.strangers())
 
 
 class _Run:
@@ -309,6 +312,14 @@ class _Run:
         there = {student.casefold() for student in self.course.students(self.assignment)}
         people = self.roster.people if self.roster else ()
         return sorted(person.student for person in people if person.student.casefold() not in there)
+
+    def strangers(self) -> list[str]:
+        """Who has something in `submitted` and is not on the roster: often those who are on it by another name."""
+        if not self.roster:
+            return []
+        known = {person.student.casefold() for person in self.roster.people}
+        there = self.course.students(self.assignment)
+        return [student for student in there if student.casefold() not in known]
 
 
 class _Memory:

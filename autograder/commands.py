@@ -13,6 +13,7 @@ from rich.console import Console
 from .course import Course, CourseError
 from .database import shown, sqlite_file
 from .grade import grade as grade_all
+from .places import near
 from .record import Result
 from .report import report, report_path
 from .terminal import progress_bar, remarks_on, results_table, summary
@@ -105,7 +106,7 @@ def similar(course: Course, assignment: str, at_least: float, *, as_json: bool) 
     answers = sum(exercise.answers for exercise in found)
     sys.stdout.write(f"{answers} answers compared · {pairs} pairs alike · {groups} groups of equal answers\n")
     sys.stdout.write("likeness proves nothing: read both answers, then talk to the people\n")
-    sys.stdout.write(f"{_near(path)}\n")
+    sys.stdout.write(f"{near(path)}\n")
 
 
 def places(course: Course, assignment: str) -> dict[str, str]:
@@ -116,9 +117,4 @@ def places(course: Course, assignment: str) -> dict[str, str]:
         "autograded": course.autograded("<student>", assignment) / f"{assignment}.ipynb",
         "gradebook": sqlite_file(course.db_url) or shown(course.db_url),
     }
-    return {what: str(_near(place) if isinstance(place, Path) else place) for what, place in found.items()}
-
-
-def _near(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return {what: str(near(place) if isinstance(place, Path) else place) for what, place in found.items()}

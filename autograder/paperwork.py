@@ -15,6 +15,7 @@ from rich.table import Table
 
 from .course import Chapter, Course
 from .people import roster_of
+from .places import near
 from .terminal import named_bar
 
 if TYPE_CHECKING:  # each command loads what it needs: some of it imports torch
@@ -36,11 +37,11 @@ def release(
     for packed in pack(course, chapters, output, withheld):
         made.append(packed)
         if not as_json:
-            click.echo(f"{packed.path}  {packed.size / 1024:,.0f} KB")
+            click.echo(f"{near(packed.path)}  {packed.size / 1024:,.0f} KB")
     if as_json:
         click.echo(json.dumps({"released": [packed.to_dict() for packed in made]}, indent=1))
         return made
-    click.echo(f"each with {made[0].wheel}")
+    click.echo(f"{'each ' if len(made) > 1 else ''}with {made[0].wheel}")
     if now:
         click.echo(
             f"withheld in it: {', '.join(f'{chapter} until {in_words(chapter.due)}' for chapter in withheld) or '-'}"
@@ -87,6 +88,9 @@ def collect(
 def _afterwards(done: Collected) -> Iterator[str]:
     if done.missing:
         yield f"on the roster, but nothing from them: {', '.join(done.missing)}"
+    if done.strangers:
+        yield f"not on the roster, but in submitted/: {', '.join(done.strangers)}"
+        yield "they are graded as well; remove the folders of those who were collected before the roster was there"
     if done.late_by_what:
         yield f"nobody knows how late {', '.join(sorted(done.late_by_what))}: grading takes nothing off"
         yield f"unless you write the time into submitted/<student>/{done.assignment}/timestamp.txt"
@@ -123,7 +127,7 @@ def export(
     for words, students in made.remarks:
         click.echo(f"{words}: {some(students, ' (--json names all)')}" if students else words, err=True)
     if str(path) != "-":
-        click.echo(f"{made.graded} grades in {path}")
+        click.echo(f"{made.graded} grades in {near(path)}")
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def test_canvas_without_a_roster(course, work, tmp_path):
     assert handed_in(course) == {"lovelaceada_101": work("a"), "noetheremmy_102": work("e")}
     assert told(done, "status", "notes") == [("collected", [])] * 2
     assert not any(course.submitted("lovelaceada_101", NAME).glob("*.txt"))  # Canvas does not say when
+
+
+def test_a_roster_that_came_late_is_noticed(here, work, tmp_path):
+    """Else everybody who was collected before it would be graded under two names."""
+    source = zipped(tmp_path / "s.zip", {"lovelaceada_101_7001_" + FILE: work("a")})
+    assert "not on the roster" not in run(here, str(source), "--assignment", NAME).output
+    (here.folder / "roster.csv").write_text("student,name,canvas\nada,Ada Lovelace,101\n", encoding="utf-8")
+    done = run(here, str(source), "--assignment", NAME)
+    assert "not on the roster, but in submitted/: lovelaceada_101\n" in done.output
+    shutil.rmtree(here.folder / "submitted" / "lovelaceada_101")
+    assert "not on the roster" not in run(here, str(source), "--assignment", NAME).output
 
 
 def test_canvas_with_its_gradebook_as_roster(course, work, tmp_path):

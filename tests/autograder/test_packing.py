@@ -204,7 +204,7 @@ def test_the_command_says_what_it_made(tmp_path):
     places = ("--course", str(tmp_path / "course"), "--output", str(tmp_path / "out"))
     done = run("orientation", *places)
     assert done.exit_code == 0
-    assert re.search(r"00_orientation.zip +[\d,]+ KB\neach with dlcv-", done.output)
+    assert re.search(r"00_orientation.zip +[\d,]+ KB\nwith dlcv-", done.output)
     done = run("orientation", *places, "--json")
     (row,) = json.loads(done.output)["released"]
     assert row["assignment"] == "00_orientation" and row["due"] is None and row["withheld"] == []
