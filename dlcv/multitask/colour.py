@@ -67,10 +67,9 @@ def rgb_to_lab(image: Tensor) -> Tensor:
     tensor([53.2406, 80.0923, 67.2027])
     """
     _check_colours("image", image)
-    if not image.is_floating_point() or (
-        image.numel() and not (image.min() >= -1e-3 and image.max() <= 1 + 1e-3)
-    ):
-        found = f"{image.dtype} from {image.min().item():g} to {image.max().item():g}"
+    if not image.is_floating_point() or not ((image >= -1e-3) & (image <= 1 + 1e-3)).all():
+        ends = f" from {image.min().item():g} to {image.max().item():g}" if image.numel() else ""
+        found = f"{image.dtype}{ends}"
         raise ValueError(f"image must hold floats in [0, 1]; got {found}")
     curved = image > 0.04045
     linear = torch.where(curved, ((image.where(curved, 1.0) + 0.055) / 1.055) ** 2.4, image / 12.92)
@@ -112,7 +111,6 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------ colorization
 
 
-@cache
 def ab_bins(step: float = 10.0) -> Tensor:
     """Centres of the colour classes: points of a square grid in ab to which some colour of sRGB is nearest.
 
@@ -139,6 +137,11 @@ def ab_bins(step: float = 10.0) -> Tensor:
     """
     if not step > 0:
         raise ValueError(f"step must be above 0; got {step}")
+    return _bins(step).clone()
+
+
+@cache
+def _bins(step: float) -> Tensor:
     levels = torch.linspace(0, 1, 52, dtype=torch.float64)
     colours = torch.cartesian_prod(levels, levels, levels).T[:, None]
     ab = rgb_to_lab(colours)[1:, 0].T
@@ -191,8 +194,8 @@ def colorization_targets(ab: Tensor, bins: Tensor, neighbours: int = 5, sigma: f
     check_at_least(1, neighbours=neighbours)
     if not sigma > 0:
         raise ValueError(f"sigma must be above 0; got {sigma}")
-    pixels = ab.movedim(-3, -1)
-    square = (pixels[..., None, :] - bins.to(ab)).square().sum(-1)  # (..., H, W, Q)
+    pixels = (ab if ab.is_floating_point() else ab.float()).movedim(-3, -1)
+    square = (pixels[..., None, :] - bins.to(pixels)).square().sum(-1)  # (..., H, W, Q)
     near, place = square.sort(dim=-1, stable=True)
     near, place = near[..., :neighbours], place[..., :neighbours]
     share = (-near / (2 * sigma**2)).softmax(-1)
@@ -215,7 +218,7 @@ def rebalancing_weights(prior: Tensor, lam: float = 0.5) -> Tensor:
     Returns
     -------
     Tensor of shape (Q,)
-        The mean weight of a pixel is 1, so that the loss keeps its size.
+        In float32 or float64. The mean weight of a pixel is 1, so that the loss keeps its size.
 
     Raises
     ------
@@ -233,8 +236,10 @@ def rebalancing_weights(prior: Tensor, lam: float = 0.5) -> Tensor:
     >>> rebalancing_weights(torch.tensor([3.0, 1.0]), lam=1.0)
     tensor([1., 1.])
     """
-    if prior.dim() != 1 or not (prior >= 0).all() or not prior.sum() > 0:
-        raise ValueError(f"prior must be (Q,), none below 0, with a sum above 0; got {tuple(prior.shape)}")
+    prior = prior if prior.dtype == torch.float64 else prior.float()
+    if prior.dim() != 1 or not (prior >= 0).all() or not 0 < prior.sum() < torch.inf:
+        found = prior.tolist() if prior.dim() == 1 and len(prior) < 9 else tuple(prior.shape)
+        raise ValueError(f"prior must be (Q,), none below 0, with a finite sum above 0; got {found}")
     if not 0 <= lam <= 1:
         raise ValueError(f"lam must be from 0 to 1; got {lam}")
     if lam == 0 and (prior == 0).any():
@@ -283,8 +288,9 @@ def colorization_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tenso
         raise ValueError(
             f"logits, targets and weights must be (N, Q, H, W), the same, and (Q,); got {shapes}"
         )
-    entropy = -(targets * logits.log_softmax(1)).sum(1)
-    weight = weights.to(logits)[targets.argmax(1)]
+    z = logits if logits.dtype == torch.float64 else logits.float()  # float16 cannot sum up an image
+    entropy = -(targets * z.log_softmax(1)).sum(1)
+    weight = weights.to(z)[targets.argmax(1)]
     return (weight * entropy).sum() / max(entropy.numel(), 1)
 
 

@@ -93,7 +93,8 @@ def angular_error(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     Parameters
     ----------
     a, b : Tensor of shape (..., H, W, 3) or (..., 3, H, W)
-        Of any length above 0. (On a map of 3 x 3 pixels the last axis is taken.)
+        Of any length above 0. (Maps of 3 x 3 pixels may be meant either way. One of them is taken for (H, W, 3), a
+        batch of them for a network's (N, 3, H, W).)
     mask : bool Tensor of shape (..., H, W)
 
     Returns
@@ -118,7 +119,7 @@ def angular_error(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     >>> angular_error(a, b, torch.tensor([[True]]))
     tensor([45.])
     """
-    a, b = _valid_vectors(mask, a=a, b=b)
+    a, b = map(_moderate, _valid_vectors(mask, a=a, b=b))
     sine, cosine = torch.linalg.vector_norm(torch.linalg.cross(a, b), dim=-1), (a * b).sum(-1)
     nowhere = (sine == 0) & (cosine == 0)
     return torch.where(nowhere, 90.0, torch.rad2deg(torch.atan2(sine, cosine.where(~nowhere, 1.0))))
@@ -390,8 +391,20 @@ def _tangent(points: Tensor, known: Tensor, axis: int) -> Tensor:
     return (torch.cat([step, none]) + torch.cat([none, step])).movedim(0, axis)
 
 
+def _floating(x: Tensor) -> Tensor:
+    """Numbers to compute with: whole ones and half precision become float32, which counts the pixels of any image."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _moderate(vectors: Tensor) -> Tensor:
+    """Vectors (..., 3) of which the largest component is 1, so that no square is 0 or infinite; 0 stays 0."""
+    largest = vectors.detach().abs().amax(-1, keepdim=True)
+    return vectors / largest.where(largest > 0, 1.0)
+
+
 def _unit(vectors: Tensor) -> Tensor:
     """Vectors (..., 3) of length 1; 0 stays 0, with a finite gradient."""
+    vectors = _moderate(vectors)
     length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     return vectors / length.where(length > 0, 1.0)
 
@@ -401,14 +414,17 @@ def _valid_vectors(mask: Tensor, **maps: Tensor) -> list[Tensor]:
     _check_bools(mask)
     found = []
     for name, x in maps.items():
-        if x.shape == (*mask.shape, 3):
-            found.append(x[mask])
-        elif mask.dim() > 1 and x.shape == (*mask.shape[:-2], 3, *mask.shape[-2:]):
-            found.append(x.movedim(-3, -1)[mask])
+        last = x.shape == (*mask.shape, 3)
+        first = mask.dim() > 1 and x.shape == (*mask.shape[:-2], 3, *mask.shape[-2:])
+        if first and (mask.dim() > 2 or not last):
+            found.append(_floating(x).movedim(-3, -1)[mask])
+        elif last:
+            found.append(_floating(x)[mask])
         else:
             wanted = f"{name} must hold a vector of 3 for each pixel of the mask, as (..., H, W, 3) or (..., 3, H, W)"
             raise ValueError(f"{wanted}; got {tuple(x.shape)} and a mask {tuple(mask.shape)}")
-    return found
+    precise = torch.promote_types(*(x.dtype for x in found))
+    return [x.to(precise) for x in found]
 
 
 def _log_valid(name: str, depth: Tensor, mask: Tensor) -> Tensor:
@@ -417,7 +433,7 @@ def _log_valid(name: str, depth: Tensor, mask: Tensor) -> Tensor:
     if depth.shape != mask.shape or mask.dim() < 2:
         wanted = f"{name} and mask must be (..., H, W)"
         raise ValueError(f"{wanted}, the same; got {tuple(depth.shape)} and {tuple(mask.shape)}")
-    depth = torch.where(mask, depth, 1.0)
+    depth = torch.where(mask, _floating(depth), 1.0)
     if not (depth > 0).all():
         lowest = float(depth.detach().min())
         raise ValueError(f"{name} must be above 0 where the mask is True; got {lowest}")
@@ -431,6 +447,10 @@ def _check_bools(mask: Tensor) -> None:
 
 def _row(name: str, values: Sequence[Tensor] | Tensor) -> Tensor:
     """Scalars as one tensor (T,)."""
+    if isinstance(values, Mapping):
+        raise ValueError(
+            f"{name} must be a row of scalars, not a dict: give its values, both rows in one order"
+        )
     if not isinstance(values, Tensor):
         values = [
             torch.as_tensor(value, dtype=torch.get_default_dtype())

@@ -200,6 +200,28 @@ def test_large_logits_are_finite_and_no_pixel_costs_nothing():
     assert torch.autograd.grad(value, nothing)[0].shape == (0, 2, 3, 3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_up_in_float32(dtype):
+    logits = torch.randn(1, 4, 300, 300, generator=torch.Generator().manual_seed(0)).to(dtype)
+    targets, weights = logits.float().softmax(1).to(dtype), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    assert_close(
+        colorization_loss(logits, targets, weights),
+        colorization_loss(logits.float(), targets.float(), weights),
+    )
+    assert_close(rebalancing_weights(torch.tensor([60_000.0, 60_000.0]).to(dtype)), torch.ones(2))
+
+
+def test_whole_colours_are_colours():
+    ab, bins = torch.tensor([4, -3]).reshape(2, 1, 1), torch.tensor([[0.0, 0.0], [9.0, 0.0]])
+    assert_close(colorization_targets(ab, bins), colorization_targets(ab.float(), bins))
+
+
+def test_bins_may_be_written_into():
+    first = ab_bins(50.0)
+    first += 1
+    assert_close(ab_bins(50.0), first - 1)
+
+
 # ------------------------------------------------------------------------------------------ annealed mean
 
 
@@ -218,6 +240,8 @@ BAD = {
     "image must be (..., 3, H, W)": lambda: rgb_to_lab(torch.rand(4, 5, 3)),
     "image must hold floats in [0, 1]": lambda: rgb_to_lab(255 * torch.rand(3, 4, 5)),
     "torch.uint8": lambda: rgb_to_lab(torch.ones(3, 4, 5, dtype=torch.uint8)),
+    "image must hold floats in [0, 1]; got torch.int64": lambda: rgb_to_lab(torch.zeros(3, 0, 2).long()),
+    "with a finite sum above 0; got [inf, 1.0]": lambda: rebalancing_weights(torch.tensor([torch.inf, 1.0])),
     "lab must be": lambda: lab_to_rgb(torch.rand(1, 2, 4, 5)),
     "step must be above 0": lambda: ab_bins(0.0),
     "ab must be (N, 2, H, W)": lambda: colorization_targets(torch.zeros(3, 4, 5), torch.zeros(2, 2)),

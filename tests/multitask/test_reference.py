@@ -510,6 +510,41 @@ def test_any_encoder_will_do_for_heads_of_ones_own():
     assert_close(found, {name: head(encoder(images)) for name, head in heads.items()})
 
 
+# ------------------------------------------------------------------------------- other kinds of numbers
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_up_in_float32(dtype):
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 1, 3, 300, 300, generator=generator).to(dtype)
+    z, true = (torch.rand(2, 1, 300, 300, generator=generator) + 1).to(dtype)
+    mask = torch.ones(1, 300, 300, dtype=torch.bool)
+    assert_close(normal_loss(a, b, mask), normal_loss(a.float(), b.float(), mask))
+    assert_close(angular_error(a, b, mask), angular_error(a.float(), b.float(), mask))
+    assert_close(
+        scale_invariant_log_loss(z, true, mask), scale_invariant_log_loss(z.float(), true.float(), mask)
+    )
+
+
+def test_vectors_of_whole_numbers_and_of_two_precisions():
+    a, b, mask = torch.tensor([[[0, 0, -3]]]), torch.tensor([[[0.0, -2.0, -2.0]]]), torch.tensor([[True]])
+    assert_close(angular_error(a, b.double(), mask), torch.tensor([45.0], dtype=torch.float64))
+    assert_close(normal_loss(a, b, mask), torch.tensor(1 - math.sqrt(0.5)))
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e-20, 1e20, 1e30])
+def test_the_length_of_a_vector_does_not_matter_however_large_or_small(length):
+    a, b, mask = (x.float() if x.is_floating_point() else x for x in rows(5, 6))
+    assert_close(angular_error(length * a, b, mask), angular_error(a, b, mask))
+    assert_close(normal_loss(length * a, length * b, mask), normal_loss(a, b, mask))
+
+
+def test_a_batch_of_three_by_three_maps_is_a_networks():
+    a, b, mask = torch.randn(2, 3, 3, 3), torch.randn(2, 3, 3, 3), torch.ones(2, 3, 3, dtype=torch.bool)
+    assert_close(angular_error(a, b, mask), angular_error(*(x.movedim(1, -1).flatten(0, 2) for x in (a, b)),
+                                                          mask.flatten()))  # fmt: skip
+
+
 # -------------------------------------------------------------------------------------------- at the door
 
 
@@ -532,6 +567,9 @@ BAD = {
     ),
     "as many, at least one; got 2 and 1": lambda: uncertainty_weighting(torch.ones(2), torch.ones(1)),
     "as many, at least one; got 0 and 0": lambda: uncertainty_weighting([], []),
+    "losses must be a row of scalars, not a dict": lambda: uncertainty_weighting(
+        {"depth": torch.ones(())}, torch.zeros(1)
+    ),
     "losses must be scalars": lambda: uncertainty_weighting([torch.ones(2)], [torch.ones(())]),
     "log_vars must be (T,)": lambda: uncertainty_weighting(torch.ones(2), torch.ones(2, 1)),
     "at least one task": lambda: MultiTaskNet(SmallCNN(), {}),
