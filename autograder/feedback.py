@@ -17,7 +17,7 @@ from dlcv.checking import Verdict, load_exercises, picture
 
 from .attention import for_the_learner
 from .course import Course
-from .exchange import put_beside
+from .exchange import let_through, put_beside
 from .gradebook import Book
 from .late import UNKNOWN, Late
 from .mark import Mark
@@ -54,10 +54,12 @@ def feedback(course: Course, assignment: str, students: Iterable[str] | None = N
     titles = Titles.of(course, results[0].chapter)
     for result in results:
         put_beside(course, result.student, assignment)
-    return [
+    pages = [
         write(page_path(course, result), feedback_page(result, marks.get(result.student, {}), titles))
         for result in results
     ]
+    let_through(course, assignment)
+    return pages
 
 
 def page_path(course: Course, result: Result) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.exchange import put_beside
+from autograder.exchange import let_through, put_beside
 
 ANSWER = """\
 def stretch(image, low, high):
@@ -72,6 +72,9 @@ def test_a_class_on_a_hub_from_release_to_feedback(new_chapter, tmp_path):
     hub.student("nbgrader", "submit", name)
 
     hub.instructor("nbgrader", "collect", name)
+    by_mail = hub.root / "course/submitted/aaron" / name  # before all others in the alphabet
+    by_mail.mkdir(parents=True)
+    shutil.copy(notebook, by_mail)
     hub.instructor("autograder", "grade", "--assignment", name, "--jobs", "1")
     hub.instructor("nbgrader", "release_feedback", name)
 
@@ -97,3 +100,21 @@ def test_only_small_files_of_the_submission_itself_are_put_beside_a_page(small_c
     assert [path.name for path in beside.iterdir()] == ["timestamp.txt"]
     shutil.rmtree(place)
     put_beside(course, "ada", name)
+
+
+def test_who_came_by_another_way_does_not_keep_pages_from_the_others(small_course):
+    course, name = small_course.course, small_course.assignment
+    for student in ("ada", "emmy"):
+        (course.feedback(student, name)).mkdir(parents=True)
+        (course.feedback(student, name) / f"{name}.html").write_text("a page")
+    let_through(course, name)
+    assert len(list(course.feedback("ada", name).iterdir())) == 1  # nobody came by the exchange
+    (course.feedback("emmy", name) / "submission_secret.txt").write_text("hers")
+    (course.feedback("emmy", name) / "timestamp.txt").write_text("2026-03-01 12:00:00 UTC")
+    let_through(course, name)
+    made = (course.feedback("ada", name) / "submission_secret.txt").read_text()
+    assert len(made) == 64
+    assert (course.feedback("ada", name) / "timestamp.txt").read_text() == "unknown"
+    let_through(course, name)
+    assert (course.feedback("ada", name) / "submission_secret.txt").read_text() == made
+    assert (course.feedback("emmy", name) / "submission_secret.txt").read_text() == "hers"
