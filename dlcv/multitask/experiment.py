@@ -7,10 +7,13 @@ is counted: parameters, multiplications, bytes that wait for the backward pass, 
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +32,7 @@ from dlcv.multitask.reference import (
     uncertainty_weighting,
 )
 from dlcv.plotting import Picture, label_map, new_figure, normal_map, show
-from dlcv.training import train
-from dlcv.trials import rise_and_fall, score
+from dlcv.trials import checkpoint_in, rise_and_fall, score, train_whole
 
 __all__ = [
     "TASKS",
@@ -48,7 +50,7 @@ __all__ = [
     "weights_row",
 ]
 
-SIZE, STEPS, BATCH = 48, 200, 16
+SIZE, STEPS, BATCH = 64, 400, 16
 """Pixels a side; steps of one training on a CPU; images a step."""
 FIRST_UNSEEN = 1_000_000
 FARTHEST = 80.0
@@ -86,6 +88,11 @@ def scenes(count: int, start: int = 0) -> Truths:
     batch = render(range(start, start + count), size=SIZE, noise=0.02)
     known = (batch.depth > 0) & (batch.depth < FARTHEST)
     return Truths(batch.image, batch.depth, batch.normals, batch.semantic, known)
+
+
+def training_scenes() -> Truths:
+    """Scenes to train on; how many, the scale decides."""
+    return scenes(at_scale(16, 1024, 16_384))
 
 
 def unseen() -> Truths:
@@ -142,15 +149,22 @@ class Learner(nn.Module):
 
 @dataclass(frozen=True)
 class Result:
-    """A trained learner, its scores on unseen scenes, and the processor time of a training step in seconds."""
+    """A trained learner, and its scores on unseen scenes."""
 
     learner: Learner
     scores: dict[str, float]
-    seconds: float
 
 
-def train_tasks(tasks: Sequence[str], steps: int | None = None, seed: int = 0, show: bool = True) -> Result:
+def train_tasks(
+    tasks: Sequence[str],
+    steps: int | None = None,
+    seed: int = 0,
+    show: bool = True,
+    keep: str | Path | None = None,
+) -> Result:
     """Train one network for some tasks, and measure it.
+
+    With a folder `keep` the run is kept there: a call that was interrupted goes on where it was.
 
     Raises
     ------
@@ -160,7 +174,7 @@ def train_tasks(tasks: Sequence[str], steps: int | None = None, seed: int = 0, s
     steps = at_scale(2, STEPS, 6000) if steps is None else steps
     torch.manual_seed(seed)
     learner = Learner(tasks)
-    data = scenes(at_scale(16, 512, 16_384)).parts()
+    data = training_scenes().parts()
     optimizer = torch.optim.AdamW(learner.parameters(), weight_decay=1e-2)
 
     def batch(step: int) -> tuple[Tensor, ...]:
@@ -170,20 +184,21 @@ def train_tasks(tasks: Sequence[str], steps: int | None = None, seed: int = 0, s
         chosen = torch.randint(len(data[0]), (BATCH,), generator=generator)
         return tuple(part[chosen] for part in data)
 
-    began = time.process_time()
-    history = train(
-        learner, batch, lambda model, *truth: model(*truth), steps=steps, optimizer=optimizer, show=show
-    )
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt(f"after {len(history.losses)} of {steps} steps")
-    seconds = (time.process_time() - began) / steps
-    learner.cpu().eval()
-    return Result(learner, _scores(learner), seconds)
+    kept = checkpoint_in(keep, "15", *tasks, seed)
+    how = dict(steps=steps, optimizer=optimizer, checkpoint=kept, show=show)
+    learner = train_whole(learner, batch, _loss, **how).cpu()
+    return Result(learner, _scores(learner))
 
 
-def compare(steps: int | None = None, seed: int = 0, show: bool = True) -> dict[str, Result]:
-    """Train a network for each task, and one for all three."""
-    return {name: train_tasks(tasks, steps, seed, show) for name, tasks in WAYS.items()}
+def _loss(learner: Learner, *truth: Tensor) -> Tensor:
+    return learner(*truth)
+
+
+def compare(
+    steps: int | None = None, seed: int = 0, show: bool = True, keep: str | Path | None = None
+) -> dict[str, Result]:
+    """Train a network for each task, and one for all three; with a folder `keep`, go on with runs kept there."""
+    return {name: train_tasks(tasks, steps, seed, show, keep) for name, tasks in WAYS.items()}
 
 
 @torch.no_grad()
@@ -255,9 +270,9 @@ class Cost:
         return Cost(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-def cost(result: Result) -> Cost:
+def cost(learner: Learner) -> Cost:
     """Count what one network costs."""
-    network, image = result.learner.network, torch.zeros(1, 3, SIZE, SIZE)
+    network, image = learner.network, torch.zeros(1, 3, SIZE, SIZE)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
     kept: dict[int, int] = {}
@@ -272,13 +287,28 @@ def cost(result: Result) -> Cost:
         total = sum(kept.values())
     del held
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2, total, result.seconds)
+    return Cost(parameters, counter.get_total_flops() // 2, total, _seconds(learner))
+
+
+def _seconds(learner: Learner, steps: int = 7) -> float:
+    """Processor time of a training step, the median of some: of a copy, so that nothing is learned by it."""
+    learner = copy.deepcopy(learner).train()
+    truth = [part[:BATCH] for part in training_scenes().parts()]
+    optimizer = torch.optim.AdamW(learner.parameters())
+    taken = []
+    for _ in range(steps):
+        began = time.process_time()
+        optimizer.zero_grad()
+        learner(*truth).backward()
+        optimizer.step()
+        taken.append(time.process_time() - began)
+    return median(taken)
 
 
 def costs(found: Mapping[str, Result]) -> dict[str, Cost]:
     """Cost of the three networks together, and of the joint one."""
-    one, two, three = (cost(found[f"{task} alone"]) for task in TASKS)
-    return {"three networks": one + two + three, "one network": cost(found["joint"])}
+    one, two, three = (cost(found[f"{task} alone"].learner) for task in TASKS)
+    return {"three networks": one + two + three, "one network": cost(found["joint"].learner)}
 
 
 def cost_rows(found: Mapping[str, Result]) -> str:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from dlcv import trials
 from dlcv.multitask import experiment, normal_loss, scale_invariant_log_loss
 
 
@@ -21,7 +22,7 @@ def found():
 
 def test_truths_agree_with_one_another():
     truth = experiment.scenes(8)
-    assert truth.image.shape == truth.normals.shape == (8, 3, 48, 48)
+    assert truth.image.shape == truth.normals.shape == (8, 3, 64, 64)
     assert truth.known.float().mean() > 0.6
     assert truth.depth[truth.known].min() > 0.1  # what `depth_of` can say
     assert_close(truth.normals.norm(dim=1)[truth.known], torch.ones(int(truth.known.sum())))
@@ -86,6 +87,28 @@ def test_the_same_seed_gives_the_same_network(found):
     assert_close(dict(again.learner.state_dict()), dict(found["normals alone"].learner.state_dict()))
 
 
+def test_an_interrupted_training_goes_on_where_it_was(monkeypatch, tmp_path):
+    monkeypatch.setattr(trials, "scale", lambda: "small")  # at the scale "smoke" nothing is kept
+    real, taken = torch.randint, []
+
+    def closed_lid(*what, **how):  # a batch is drawn with it
+        taken.append(what)
+        if len(taken) == 3:
+            raise KeyboardInterrupt
+        return real(*what, **how)
+
+    def run(folder):
+        result = experiment.train_tasks(("depth", "normals"), 4, show=False, keep=tmp_path / folder)
+        return dict(result.learner.state_dict())
+
+    monkeypatch.setattr(torch, "randint", closed_lid)
+    with pytest.raises(KeyboardInterrupt, match="after 2 of 4 steps; run the cell again to go on"):
+        run("runs")
+    resumed = run("runs")
+    assert len(taken) == 3 + 2
+    assert_close(resumed, run("others"), rtol=0, atol=0)
+
+
 def test_one_network_is_cheaper_by_two_encoders(found):
     """Parameters and multiplications of the three are those of the joint one and two encoders more."""
     three, one = experiment.costs(found).values()
@@ -102,19 +125,21 @@ def test_one_network_is_cheaper_by_two_encoders(found):
 
 
 def test_multiplications_by_hand():
-    """Images of 48 pixels a side; each layer counted as it is written down."""
-    learner = experiment.Learner(("depth",), (2, 3, 4, 3, 5), 1)
-    cost = experiment.cost(experiment.Result(learner.eval(), {}, 1.0))
-    sizes, channels = (24, 12, 6, 3, 2), (2, 3, 4, 3, 5)
+    """Images of 64 pixels a side; each layer counted as it is written down."""
+    learner = experiment.Learner(("depth",), (2, 3, 4, 3, 5), 1).eval()
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    cost = experiment.cost(learner)
+    assert_close(dict(learner.state_dict()), before, rtol=0, atol=0)  # its time was taken on a copy
+    sizes, channels = (32, 16, 8, 4, 2), (2, 3, 4, 3, 5)
     pairs = zip(sizes, (3, *channels), channels, strict=False)
     encoder = sum(9 * size**2 * after * (before + after) for size, before, after in pairs)
-    head = sum(size**2 * count for size, count in zip(sizes, channels, strict=True)) + 24**2 * (9 + 1)
+    head = sum(size**2 * count for size, count in zip(sizes, channels, strict=True)) + 32**2 * (9 + 1)
     assert cost.multiplications == encoder + head
 
 
 def test_memory_by_hand():
     """What a ReLU and a convolution keep is at least the feature maps themselves."""
     learner = experiment.Learner(("depth",), (2, 3, 4, 3, 5), 1)
-    cost = experiment.cost(experiment.Result(learner.eval(), {}, 1.0))
-    maps = 4 * sum(size**2 * count for size, count in zip((24, 12, 6, 3, 2), (2, 3, 4, 3, 5), strict=True))
+    cost = experiment.cost(learner.eval())
+    maps = 4 * sum(size**2 * count for size, count in zip((32, 16, 8, 4, 2), (2, 3, 4, 3, 5), strict=True))
     assert maps < cost.kept_bytes < 20 * maps
