@@ -13,6 +13,7 @@ from dlcv import multitask
 from dlcv.backbones import SmallCNN
 from dlcv.checking import Case, Exercises, Forbidden, ModuleCase, made
 from dlcv.multitask import colour, reference
+from dlcv.multitask.probes import ChangingCNN
 
 exercises = Exercises("multitask")
 check = exercises.check
@@ -171,7 +172,7 @@ def _(depth, K):
     right = points.roll(-1, 1) - points.roll(1, 1)
     down = points.roll(-1, 0) - points.roll(1, 0)
     n = torch.linalg.cross(down, right, dim=-1)
-    return n / n.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return n / n.norm(dim=-1, keepdim=True)
 
 
 @normals.slip(
@@ -223,6 +224,7 @@ def _(draw):
     yield Case(prediction, target, mask, words="two images that know different numbers of pixels")
     prediction, target, mask = _normals(draw, 2, 3, 4, known=1.1)
     yield Case(-prediction, target, mask, words="most are turned round")
+    yield Case(prediction, 5 * target, mask, words="truths that are not of length 1")
     yield Case(*_normals(draw, 2, 3, 4), gradient=True, words="gradients of both maps")
     yield Case(
         *_normals(draw, 1, 2, 3)[:2], torch.zeros(1, 2, 3) > 0, smoke=True, words="nothing is known: 0"
@@ -245,6 +247,22 @@ cosine.slip_of(
     "You take the product without the lengths. A network that says longer vectors would then get a smaller loss, at "
     "any angle: divide by both lengths.",
     (" / (n.norm(dim=-1) * true.norm(dim=-1))", ""),
+)
+cosine.slip_of(
+    right_cosine,
+    "truth not normalised",
+    "You divide by the length of the prediction alone. The formula divides by both.",
+    ("(n.norm(dim=-1) * true.norm(dim=-1))", "n.norm(dim=-1)"),
+)
+cosine.slip_of(
+    right_cosine,
+    "mean of the images' means",
+    "You take each image's mean and then the mean of those. M counts the valid pixels of the whole batch.",
+    (
+        "return (1 - cosine).sum() / mask.sum().clamp(min=1)",
+        "image, counts = mask.nonzero()[:, 0], mask.sum((1, 2)).clamp(min=1)\n"
+        "    return ((1 - cosine) / counts[image]).sum() / len(mask)",
+    ),
 )
 cosine.slip_of(
     right_cosine,
@@ -364,6 +382,19 @@ metrics.slip_of(
 )
 metrics.slip_of(
     right_metrics,
+    "radians throughout",
+    "Your shares are right, but mean and median are in radians. They are in degrees: `torch.rad2deg`.",
+    ("torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))", "torch.acos(cosine.clamp(-1, 1))"),
+    ("float(limit)", "torch.deg2rad(torch.tensor(float(limit)))"),
+)
+metrics.slip_of(
+    right_metrics,
+    "mean of the two in the middle",
+    "For an even number of angles you take the mean of the two in the middle. `torch.median` takes the lower.",
+    ("angle.median()", "angle.quantile(0.5)"),
+)
+metrics.slip_of(
+    right_metrics,
     "angle of the mean cosine",
     "You average the cosines and take the angle of that. Mean angle means: each pixel's angle first, then the mean. "
     "The cosine hardly sees small angles.",
@@ -406,8 +437,7 @@ metrics.slip_of(
     "You take all pixels. Where the truth is unknown there is no error: pick the valid ones.",
 )
 def _(a, b, mask):
-    b = torch.nan_to_num(b, 0.0)
-    cosine = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-9)
+    cosine = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
     angle = torch.rad2deg(torch.acos(cosine.clamp(-1, 1))).flatten()
     found = {"mean": angle.mean(), "median": angle.median()}
     for limit in ("11.25", "22.5", "30"):
@@ -494,6 +524,19 @@ eigen.slip_of(
 )
 eigen.slip_of(
     right_eigen,
+    "mean of the images' losses",
+    "You compute the loss of each image and take the mean. M counts the valid pixels of the whole batch: an image that "
+    "knows more counts more.",
+    ("(squares - lam * common).sum() / mask.sum().clamp(min=1)", "((squares - lam * common) / n).mean()"),
+)
+eigen.slip_of(
+    right_eigen,
+    "logarithms to base 10",
+    "You take logarithms to base 10. The loss has natural ones.",
+    ("torch.log(z) - torch.log(true)", "torch.log10(z) - torch.log10(true)"),
+)
+eigen.slip_of(
+    right_eigen,
     "metres for logarithms",
     "You compare metres. The logarithm turns a common factor into a common shift, which the second term knows about.",
     ("torch.log(z) - torch.log(true)", "z - true"),
@@ -570,6 +613,11 @@ def _(draw):
 
     yield case({"depth": 1, "normals": 3, "semantic": 4}, words="depth, normals and 4 classes")
     yield case({"near": 2, "far": 2}, words="two tasks with as many channels")
+    yield ModuleCase(
+        made(ChangingCNN, channels=(2, 3, 4, 3, 5)), {"depth": 1, "normals": 3}, 3,
+        inputs=[draw.uniform((2, 3, 64, 64))], training=True,
+        words="a backbone that answers differently each time: it runs once",
+    )  # fmt: skip
     yield case({"depth": 1}, (33, 47), words="one task; 33 x 47 pixels")
     yield case({"normals": 3, "depth": 1}, (40, 32), hidden=5, words="two images", count=2)
     for _ in range(max(1, draw.count // 2)):
@@ -596,6 +644,20 @@ network.slip_of(
     "Your heads learn and your encoder does not: you detach the features. What makes it multi-task is that all losses "
     "reach the encoder.",
     ("features = self.backbone(images)", "features = [x.detach() for x in self.backbone(images)]"),
+)
+network.slip_of(
+    RightNet,
+    "encoder run for each head",
+    "You run the encoder again for each head. Run it once and give its features to all heads: that is what makes three "
+    "tasks cheap, and one with dropout would show each head another image.",
+    ("        features = self.backbone(images)\n", ""),
+    ("head(features, images.shape[2:])", "head(self.backbone(images), images.shape[2:])"),
+)
+network.slip_of(
+    RightNet,
+    "hidden not handed on",
+    "Your heads have the width that `DenseHead` takes by itself. Hand `hidden` on to each.",
+    ("DenseHead(backbone.channels, count, hidden)", "DenseHead(backbone.channels, count)"),
 )
 network.slip_of(
     RightNet,
@@ -751,6 +813,12 @@ weighting.slip_of(
     "You halve everything, as the likelihood in the paper does. The formula above has no 1/2: the same weights, the "
     "same best variances, another number.",
     ("(weights * losses + log_vars).sum()", "(0.5 * weights * losses + 0.5 * log_vars).sum()"),
+)
+weighting.slip_of(
+    right_weighting,
+    "price halved",
+    "You halve the log-variances and not the losses. The best variance is then twice the loss.",
+    ("weights * losses + log_vars", "weights * losses + 0.5 * log_vars"),
 )
 weighting.slip_of(
     right_weighting,
@@ -940,6 +1008,19 @@ rebalance.slip_of(
 )
 rebalance.slip_of(
     right_rebalance,
+    "lam for every bin",
+    "You add the whole of lam to each bin. The uniform distribution has 1 / Q in each.",
+    ("lam / len(p)", "lam"),
+)
+rebalance.slip_of(
+    right_rebalance,
+    "weights mixed instead of shares",
+    "You turn the shares over and mix afterwards. Mix the shares first: a bin that never occurs must not be infinite.",
+    ("(1 - lam) * p + lam / len(p)", "p * 1.0"),
+    ("weights = 1 / mixed", "weights = (1 - lam) / mixed + lam"),
+)
+rebalance.slip_of(
+    right_rebalance,
     "weights that sum to one",
     "Your weights sum to 1 over the bins. What must be 1 is the mean weight of a pixel, and pixels are distributed as "
     "p.",
@@ -1042,6 +1123,15 @@ loss.slip_of(
         "-(targets * weights[:, None, None] * logits.log_softmax(1)).sum(1)",
     ),
     ("(weight * entropy).mean()", "entropy.mean()"),
+)
+loss.slip_of(
+    right_loss,
+    "divergence for cross-entropy",
+    "You take the entropy of the truth away. The gradient is the same, the number is not.",
+    (
+        "-(targets * logits.log_softmax(1)).sum(1)",
+        "(torch.xlogy(targets, targets) - targets * logits.log_softmax(1)).sum(1)",
+    ),
 )
 loss.slip_of(
     right_loss,
