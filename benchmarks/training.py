@@ -189,7 +189,8 @@ def colours(seed: int) -> Numbers:
 def boxes_found(seed: int) -> Numbers:
     from dlcv.detection import experiment
 
-    network = experiment.train_detector(experiment.detector(seed), seed=seed, show=False)
+    network = experiment.detector(seed)
+    experiment.train_detector(network, seed=seed, keep=kept_runs(), show=False)
     _, targets = experiment.unseen()
     _, detections = experiment.detect(network, experiment.unseen()[0])
     found = {

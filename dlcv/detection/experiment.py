@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import matplotlib
 import torch
@@ -16,8 +17,7 @@ from dlcv.detection.figures import draw_boxes, draw_scene
 from dlcv.detection.reference import box_iou
 from dlcv.device import at_scale
 from dlcv.plotting import EXPECTED, FAINT, STYLE, YOURS, Picture, new_figure
-from dlcv.training import train
-from dlcv.trials import FIRST_UNSEEN, rise_and_fall
+from dlcv.trials import FIRST_UNSEEN, checkpoint_in, rise_and_fall, train_whole
 
 __all__ = [
     "average_precision_at",
@@ -98,11 +98,13 @@ def train_detector(
     lr: float = 2e-3,
     seed: int = 0,
     size: int = SIZE,
+    keep: str | Path | None = None,
     **how: object,
 ) -> FasterRCNN:
     """Train on scenes with the sum of the four losses, every second batch mirrored; return it in eval mode.
 
-    `how` goes to `dlcv.training.train`, for example ``checkpoint="runs/faster_rcnn.pt"``.
+    With a folder `keep` the run is kept there and goes on after an interruption; the rest goes to
+    `dlcv.training.train`.
     """
     steps = at_scale(2, 300, 20_000) if steps is None else steps
     images, targets = targets_of(0, at_scale(16, 512, 20_000), size)
@@ -116,8 +118,8 @@ def train_detector(
         pair = images[chosen], [targets[i] for i in chosen.tolist()]
         return mirrored(*pair) if step % 2 else pair
 
-    train(network, batch, total_loss, steps=steps, optimizer=optimizer, **how)
-    return network.eval()
+    kept = checkpoint_in(keep, "09", seed)
+    return train_whole(network, batch, total_loss, steps=steps, optimizer=optimizer, checkpoint=kept, **how)
 
 
 def total_loss(network: FasterRCNN, images: Tensor, targets: Targets) -> Tensor:

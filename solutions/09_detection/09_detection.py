@@ -575,15 +575,15 @@ figures.other_ways_figure()
 # ## Experiment: how many proposals does it take?
 #
 # Train a Faster R-CNN, made of this chapter's pieces and chapter 04's RoI Align, on rendered scenes with six kinds of
-# things. The backbone knows ImageNet; neck, RPN and head are new. On two cores it takes about two minutes. If you want to
-# close the lid in between, add `checkpoint="runs/faster_rcnn.pt"`: run again, the cell goes on where it was.
+# things. The backbone knows ImageNet; neck, RPN and head are new. On two cores it takes about two minutes; interrupted, the
+# cell goes on where it was.
 #
 # Before you run it, guess: a scene has six things. Of how many boxes, drawn at random from the 9216 anchors, does
 # one fit each thing at IoU 0.5? And how many of the RPN's best ones?
 
 # %% role="experiment" name="train" alt="The training loss falls over 300 steps."
 if not device.while_grading():
-    network = experiment.train_detector(experiment.detector())
+    network = experiment.train_detector(experiment.detector(), keep="runs")
 
 # %% role="experiment" name="recall" alt="Recall against number of proposals, on a logarithmic axis. The network's curve rises early, at IoU 0.5 higher than at 0.7; that of random anchors stays near the bottom."
 if not device.while_grading():

@@ -562,14 +562,14 @@ panoptic.fuse_efficientps(a, b), a + b
 # things apart instead of calling all of them "some thing", because EfficientPS asks for it; the rules above
 # see 0 wherever the class map says a thing.
 #
-# Train it on rendered scenes: six kinds of things, four kinds of stuff. On two cores this takes about two minutes. To
-# close the lid in between, add `keep="runs"`.
+# Train it on rendered scenes: six kinds of things, four kinds of stuff. On two cores this takes about two minutes;
+# interrupted, the cell goes on where it was.
 #
 # Guess before you run it. Which will be better, PQ of things or of stuff? In which factor will they differ, SQ or RQ?
 
 # %% role="experiment" name="train" alt="The training loss falls over 300 steps."
 if not device.while_grading():
-    model = experiment.train_network(experiment.network())
+    model = experiment.train_network(experiment.network(), keep="runs")
     scenes = experiment.unseen()
     said = experiment.answers(model, scenes)
 

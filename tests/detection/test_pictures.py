@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dlcv import trials
 from dlcv.detection import experiment, figures, nms, widget
 
 FIGURES = [name for name in figures.__all__ if name.endswith("_figure")]
@@ -156,3 +157,25 @@ def test_the_experiment_runs_at_smoke_scale():
     assert all(values == sorted(values) for values in found.values())
     assert experiment.recall_figure(found)._repr_png_().startswith(b"\x89PNG")
     assert experiment.detections_figure(network, count=2)._repr_png_().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_training_goes_on_where_it_was(monkeypatch, tmp_path):
+    monkeypatch.setattr(trials, "scale", lambda: "small")  # at the scale "smoke" nothing is kept
+    real, taken = experiment.mirrored, []
+
+    def closed_lid(*pair):  # every second batch comes here
+        taken.append(pair)
+        if len(taken) == 1:
+            raise KeyboardInterrupt
+        return real(*pair)
+
+    def run(folder):
+        network = experiment.detector()
+        experiment.train_detector(network, 2, batch_size=2, keep=tmp_path / folder, show=False)
+        return network.state_dict()
+
+    monkeypatch.setattr(experiment, "mirrored", closed_lid)
+    with pytest.raises(KeyboardInterrupt, match="after 1 of 2 steps; run the cell again to go on"):
+        run("runs")
+    resumed, whole = run("runs"), run("others")
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
