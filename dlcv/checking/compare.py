@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,8 @@ def _compare_dicts(expected: dict, got: Any, tolerance: float, numpy: bool, path
         if found := _compare_parameters(expected, got):
             return found
     if "output" in expected and not isinstance(got, dict):
-        return compare(expected["output"], got, tolerance, numpy=numpy, path=path)
+        found = compare(expected["output"], got, tolerance, numpy=numpy, path=path)
+        return found or _gradients_lost(expected, got)
     if not isinstance(got, dict) or set(got) != set(expected):
         missing = sorted(map(str, set(expected) - set(got))) if isinstance(got, dict) else []
         more = f" (missing: {', '.join(missing)})" if missing else ""
@@ -93,6 +95,18 @@ def _compare_dicts(expected: dict, got: Any, tolerance: float, numpy: bool, path
     return None
 
 
+def _gradients_lost(expected: dict, got: Any) -> Difference | None:
+    """A plain number may be the right one; where gradients are compared, too, it has none."""
+    gradients = (value for key, value in expected.items() if key.startswith("gradient"))
+    if not any(value is not None for value in itertools.chain.from_iterable(gradients)):
+        return None
+    return Difference(
+        WRONG_VALUES,
+        f"no gradient flows back: you returned {values.in_words(got)}, and only a tensor that was computed from the "
+        "inputs has one",
+    )
+
+
 def _are_shapes(shapes: Any, count: Any) -> bool:
     """Is it what a module's parameters look like? A stranger may have sent it."""
     lists = isinstance(shapes, list) and all(isinstance(shape, (tuple, list)) for shape in shapes)
@@ -108,10 +122,10 @@ def _compare_parameters(expected: dict, got: dict) -> Difference | None:
         missing.remove(shape) if shape in missing else extra.append(shape)
     parts = [f"missing {', '.join(map(str, missing[:4]))}"] if missing else []
     parts += [f"not expected {', '.join(map(str, extra[:4]))}"] if extra else []
+    same = got["count"] == expected["count"]
+    counts = f", expected {expected['count']:,}" if not same else " as expected, in other shapes"
     return Difference(
-        WRONG_SHAPE,
-        f"your module has {got['count']:,} parameters, expected {expected['count']:,}"
-        f"\nshapes: {'; '.join(parts)}",
+        WRONG_SHAPE, f"your module has {got['count']:,} parameters{counts}\nshapes: {'; '.join(parts)}"
     )
 
 

@@ -256,6 +256,16 @@ aspp.slip_of(
 )
 aspp.slip_of(
     RightASPP,
+    "mean after the ReLU",
+    "You take the mean of what the 1x1 convolution gave. First the mean over the map, then the convolution: a ReLU "
+    "before the mean would only let the bright parts speak.",
+    (
+        "whole = self.image(x.mean((2, 3), keepdim=True))",
+        "whole = self.image(x).mean((2, 3), keepdim=True)",
+    ),
+)
+aspp.slip_of(
+    RightASPP,
     "image branch first",
     "You stack the image branch before the others. The order is 1x1, atrous, image; weights that are passed on "
     "depend on it.",
@@ -328,6 +338,14 @@ pool.slip_of(
     "up.",
     ("-(-(i + 1) * h // bins)", "max((i + 1) * h // bins, i * h // bins + 1)"),
     ("-(-(j + 1) * w // bins)", "max((j + 1) * w // bins, j * w // bins + 1)"),
+)
+pool.slip_of(
+    right_pool,
+    "one pixel too many",
+    "Your bins end one pixel further than their rounded-down end. Where a bin ends between two pixels, that is a "
+    "bin too large: it should only be rounded up.",
+    ("-(-(i + 1) * h // bins)", "(i + 1) * h // bins + 1"),
+    ("-(-(j + 1) * w // bins)", "(j + 1) * w // bins + 1"),
 )
 pool.slip_of(
     right_pool,
@@ -534,6 +552,18 @@ separable.slip_of(
 )
 separable.slip_of(
     RightSeparable,
+    "padding of a filter side by side",
+    "With `dilation` your maps shrink: the taps reach `dilation` times as far, and so must the padding.",
+    ("padding = dilation * (kernel_size // 2)", "padding = kernel_size // 2"),
+)
+separable.slip_of(
+    RightSeparable,
+    "stride in both steps",
+    "Both of your steps take the stride, so the map shrinks twice. It belongs to the first one.",
+    ("out_channels, 1, bias=False", "out_channels, 1, stride, bias=False"),
+)
+separable.slip_of(
+    RightSeparable,
     "biases",
     "Both of your steps have a bias. A normalisation follows, which takes constants away.",
     ("groups=in_channels, bias=False", "groups=in_channels"),
@@ -666,7 +696,7 @@ def _(draw):
     yield Case(maps((1, 4, 4), (1, 2, 2)), (4, 4), words="two maps, to the size of the first")
     yield Case(maps((2, 3, 3), (1, 2, 2), (3, 1, 1)), (6, 6), words="three maps, to a larger size")
     yield Case(maps((1, 2, 3), (2, 4, 5)), (4, 6), words="a map that is not square", smoke=False)
-    yield Case(maps((1, 8, 8), (1, 3, 3)), (4, 4), words="a map that is larger than `size`")
+    yield Case(maps((1, 9, 7), (1, 3, 3)), (4, 3), words="a map that is larger than `size`")
     yield Case(maps((2, 3, 4), n=2), (6, 8), words="a single map, two images")
     for _ in range(draw.count):
         n = draw.integer(1, 2)
@@ -773,6 +803,20 @@ kernel.slip_of(
     "rows sum to one",
     "You divide each row by its sum, so i listens to j other than j to i. Share it: `1 / sqrt(s_i s_j)`.",
     ("k / (s[:, None] * s[None, :]).sqrt()", "k / s[:, None]"),
+)
+kernel.slip_of(
+    right_kernel,
+    "always normalised",
+    'You divide by the row sums in any case. With `normalization` "none" the kernel stays as it is.',
+    ('    if normalization == "none":\n        return k\n', ""),
+)
+kernel.slip_of(
+    right_kernel,
+    "never normalised",
+    "You leave the kernel as it is in any case. Divide by the root of both row sums, unless `normalization` is "
+    '"none".',
+    ('    if normalization == "none":\n        return k\n', ""),
+    ("k / (s[:, None] * s[None, :]).sqrt()", "k"),
 )
 kernel.slip_of(
     right_kernel,
@@ -961,6 +1005,21 @@ field.slip_of(
     "weights forgotten",
     "All of your kernels count alike. Each has its weight.",
     ("weight * deeplab.pairwise_kernel(f, normalization)", "deeplab.pairwise_kernel(f, normalization)"),
+)
+field.slip_of(
+    right_field,
+    "normalised after the sum",
+    "You add the kernels up and normalise the sum. Each kernel is normalised by itself, then weighed: else a weight of "
+    "2 would do nothing where there is one kernel.",
+    ("weight * deeplab.pairwise_kernel(f, normalization)", 'weight * deeplab.pairwise_kernel(f, "none")'),
+    ("    q = (-unary)", '    if normalization == "symmetric":\n        s = kernel.sum(1)\n'
+     "        kernel = kernel / (s[:, None] * s[None, :]).sqrt()\n    q = (-unary)"),
+)  # fmt: skip
+field.slip_of(
+    right_field,
+    "always normalised",
+    "You do not pass `normalization` on to `pairwise_kernel`, so it always takes its default.",
+    ("deeplab.pairwise_kernel(f, normalization)", "deeplab.pairwise_kernel(f)"),
 )
 field.slip_of(
     right_field,

@@ -323,6 +323,18 @@ anchors.slip_of(
 )
 anchors.slip_of(
     right_anchors,
+    "sides not halved",
+    "Your boxes are twice as wide and high as they should be: half of each side lies on each side of the centre.",
+    ("[x - w / 2, y - h / 2, x + w / 2, y + h / 2]", "[x - w, y - h, x + w, y + h]"),
+)
+anchors.slip_of(
+    right_anchors,
+    "x and y exchanged",
+    "You take x from the row and y from the column. Columns lie side by side: x = j, y = i.",
+    ("(j + offset) * stride, (i + offset) * stride", "(i + offset) * stride, (j + offset) * stride"),
+)
+anchors.slip_of(
+    right_anchors,
     "corner at the centre",
     "Your boxes begin where their centre should be. Go half of the width to the left and half of the height up.",
     ("[x - w / 2, y - h / 2, x + w / 2, y + h / 2]", "[x, y, x + w, y + h]"),
@@ -405,6 +417,12 @@ encode.slip_of(
     "stretched the other way",
     "Your factors have the wrong sign: you stretch the box to fit the anchor. It is log(box / anchor).",
     ("torch.log(w / wa), torch.log(h / ha)", "torch.log(wa / w), torch.log(ha / h)"),
+)
+encode.slip_of(
+    right_encode,
+    "weights forgotten",
+    "You do not use `weights`. They multiply the four numbers.",
+    (" * torch.tensor(weights)", ""),
 )
 encode.slip_of(
     right_encode,
@@ -540,6 +558,7 @@ def _(draw):
     yield no_rescue([[0.875, 0.5, 0.125], [0.25, 0.125, 0.0]], "an anchor of each kind")
     yield no_rescue([[0.75, 0.25, 0.5, 0.125]], "exactly at high: positive; exactly at low: neutral", 2.0)
     yield no_rescue([[0.875, 0.75], [0.75, 1.0], [0.0, 0.5]], "each anchor goes to the one it overlaps most")
+    yield no_rescue([[0.875, 0.125], [0.0, 0.5]], "`low_quality` is False: nothing is rescued")
     yield Case(
         table([0.8, 0.1, 0.0], [0.0, 0.2, 0.1]), words="the second one's best anchor has an IoU of 0.2"
     )
@@ -557,6 +576,10 @@ def _(draw):
     yield Case(
         table([0.6, 0.8, 0.2], [0.5, 0.1, 0.0]),
         words="a rescued anchor goes to the one that it overlaps most",
+    )
+    yield Case(
+        table([0.4, 0.0, 0.2], [0.5, 0.6, 0.0]),
+        words="who has got an anchor through the other one still makes sure of its own best",
     )
     yield Case(torch.zeros(0, 4), smoke=True, words="no ground truth: all negative")
     for _ in range(draw.count):
@@ -627,6 +650,32 @@ match.slip_of(
     "nothing rescued",
     "You leave out the last rule. Without it a small object may have no positive anchor, and nobody looks for it.",
     ("if low_quality:", "if False:"),
+)
+match.slip_of(
+    right_match,
+    "always rescued",
+    "You rescue anchors whatever `low_quality` says. The second stage sets it to False.",
+    ("if low_quality:", "if True:"),
+)
+match.slip_of(
+    right_match,
+    "only negatives rescued",
+    "You rescue negative anchors only. A neutral one that is a ground truth's best becomes positive, too.",
+    ("wanted = row == row.max()", "wanted = (row == row.max()) & (matches == -1)"),
+)
+match.slip_of(
+    right_match,
+    "rescued from low on",
+    "You rescue only where the best IoU is at least `low`. The rule is there for small objects: any IoU above 0 is "
+    "enough.",
+    ("if row.max() > 0:", "if row.max() >= low:"),
+)
+match.slip_of(
+    right_match,
+    "served already",
+    "You leave out a ground truth that has got some anchor already. Each makes sure of its own best ones.",
+    ("for row in iou:", "for number, row in enumerate(iou):"),
+    ("if row.max() > 0:", "if row.max() > 0 and not (matches == number).any():"),
 )
 match.slip_of(
     right_match,
@@ -723,6 +772,14 @@ suppress.slip_of(
 )
 suppress.slip_of(
     right_nms,
+    "places in the sorted list",
+    "Your places count in the list sorted by score. Wanted are places in `boxes`: look them up in the order.",
+    ("waiting = scores.argsort(descending=True, stable=True)",
+     "order = scores.argsort(descending=True, stable=True)\n"
+     "    boxes, waiting = boxes[order], torch.arange(len(order))"),
+)  # fmt: skip
+suppress.slip_of(
+    right_nms,
     "wrong side kept",
     "You keep what overlaps and drop what does not. Boxes stay where the IoU is not above the threshold.",
     ("iou <= iou_threshold", "iou > iou_threshold"),
@@ -749,7 +806,7 @@ def losses_with_gradients(answer, objectness, deltas, labels, targets):
     deltas.requires_grad_(True)
     losses = answer(objectness, deltas, labels, targets)
     if not (isinstance(losses, (tuple, list)) and all(isinstance(loss, torch.Tensor) for loss in losses)):
-        return losses
+        raise TypeError("two tensors are wanted, through which gradients flow back; numbers have none")
     return {"losses": losses, "gradients": gradients(list(losses), [objectness, deltas])}
 
 
@@ -836,6 +893,12 @@ loss.slip_of(
 )
 loss.slip_of(
     right_loss,
+    "divided by all anchors",
+    "You divide by all anchors, also by those that were not drawn. Divide by the number of those that were.",
+    ("count = max(int(drawn.sum()), 1)", "count = len(labels)"),
+)
+loss.slip_of(
+    right_loss,
     "sums",
     "You return sums. Divide both by the number of anchors that were drawn.",
     ("objectness_loss / count, box_loss / count", "objectness_loss, box_loss"),
@@ -918,6 +981,13 @@ targets.slip_of(
     ("det.match_anchors(iou, iou_threshold, iou_threshold, low_quality=False)",
      "torch.cat([det.match_anchors(iou, iou_threshold, iou_threshold), torch.arange(len(boxes))])"),
 )  # fmt: skip
+targets.slip_of(
+    right_targets,
+    "neutral left",
+    "You leave the lower threshold at its default, so some RoIs are neutral, -2. The second stage knows none: the same "
+    "`iou_threshold` for both.",
+    ("iou_threshold, iou_threshold, low_quality=False", "iou_threshold, low_quality=False"),
+)
 targets.slip_of(
     right_targets,
     "place instead of class",

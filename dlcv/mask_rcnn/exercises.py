@@ -121,6 +121,12 @@ head.slip_of(
 )
 head.slip_of(
     RightMaskHead,
+    "a ReLU on the logits",
+    "You cut the logits off at zero, so no cell can be less likely than a half. No ReLU belongs behind the last layer.",
+    ("return self.logits(x)", "return torch.relu(self.logits(x))"),
+)
+head.slip_of(
+    RightMaskHead,
     "probabilities",
     "You return probabilities. The loss, and `select_masks`, apply the sigmoid themselves: return logits.",
     ("return self.logits(x)", "return self.logits(x).sigmoid()"),
@@ -576,6 +582,16 @@ paste.slip_of(
 )
 paste.slip_of(
     right_paste,
+    "threshold before pasting",
+    "You set the threshold in the small mask and paste the result. Its cells are large: paste the probabilities, and "
+    "set the threshold at the pixels.",
+    ("pasted = torch.zeros(len(masks), height, width)",
+     "pasted = torch.zeros(len(masks), height, width)\n"
+     "    masks = masks if threshold is None else (masks >= threshold).float()"),
+    ("pasted >= threshold", "pasted >= 0.5"),
+)  # fmt: skip
+paste.slip_of(
+    right_paste,
     "None overlooked",
     "With a `threshold` of None the probabilities themselves are wanted; you return on and off.",
     ("pasted if threshold is None else pasted >= threshold", "pasted >= (threshold or 0.5)"),
@@ -664,6 +680,21 @@ points.slip_of(
     "You round to the nearest number. Cell 0 reaches from 0 to 1: round down.",
     ("(x2 - x1) * size).floor()", "(x2 - x1) * size).round()"),
     ("(y2 - y1) * size).floor()", "(y2 - y1) * size).round()"),
+)
+points.slip_of(
+    right_points,
+    "one cell too few",
+    "You multiply by `size` - 1. The box has `size` cells, and the last one is as wide as the others.",
+    ("(x2 - x1) * size).floor()", "(x2 - x1) * (size - 1)).floor()"),
+    ("(y2 - y1) * size).floor()", "(y2 - y1) * (size - 1)).floor()"),
+)
+points.slip_of(
+    right_points,
+    "rounded towards zero",
+    "You cut off the fraction, which rounds negative numbers up: a point just outside on the left falls into cell 0. "
+    "Round down: `floor`.",
+    ("(x2 - x1) * size).floor()", "(x2 - x1) * size).trunc()"),
+    ("(y2 - y1) * size).floor()", "(y2 - y1) * size).trunc()"),
 )
 points.slip_of(
     right_points,
@@ -851,6 +882,7 @@ def _(draw):
     )  # fmt: skip
     yield case([[0.625, 1], [0.625, 1], [0, 0.25]], [False, True], 0.5, "an object goes before a crowd", 2.0)
     yield case([[0.875], [0.75]], [True], 0.5, "a crowd only")
+    yield case([[0.625, 0], [0.125, 0.875]], [False] * 2, 0.75, "a threshold of 0.75")
     yield Case(torch.zeros(0, 2), torch.tensor([False, True]), 0.5, smoke=True, words="no detections")
     yield Case(torch.zeros(2, 0), torch.zeros(0, dtype=torch.bool), 0.5, smoke=True, words="nothing there")
     for _ in range(draw.count):
@@ -1033,6 +1065,9 @@ def _(draw):
         [there(pixels(0, 7, 14))],
         words="only the hundred best count",
     )
+    half = [seen(pixels(*[30] * 59, place), *[1 - (k + shift) / 200 for k in range(60)])
+            for place, shift in ((0, 0), (7, 0.5))]  # fmt: skip
+    yield Case(half, [there(pixels(0)), there(pixels(7))], words="two images of sixty each: all count")
     yield Case([seen(pixels())], [there(pixels(0))], smoke=True, words="no detections: 0")
     yield Case([seen(pixels(0), 0.5)], [there(pixels(0), 0)], smoke=True, words="no object but a crowd: NaN")
     for _ in range(draw.count):
@@ -1123,6 +1158,36 @@ precision.slip_of(
     "more than a hundred",
     "You count all detections of an image. COCO looks at the hundred best only, of each class.",
     ("stable=True)[:100]", "stable=True)"),
+)
+precision.slip_of(
+    right_ap,
+    "a hundred of all images",
+    "You keep the hundred best of all images together. It is the hundred best of each image.",
+    ("stable=True)[:100]", "stable=True)"),
+    (
+        "torch.cat(verdicts)[torch.cat(scores).argsort(descending=True, stable=True)]",
+        "torch.cat(verdicts)[torch.cat(scores).argsort(descending=True, stable=True)][:100]",
+    ),
+)
+precision.slip_of(
+    right_ap,
+    "beyond the recall",
+    "You read precision only beyond a recall. A recall that is just reached counts: `>=`.",
+    ("recall >= wanted", "recall > wanted"),
+)
+precision.slip_of(
+    right_ap,
+    "eleven recalls",
+    "You read at eleven recalls, as PASCAL did in its early years. COCO reads at 101: 0, 0.01 ... 1.",
+    ("torch.arange(101) / 100", "torch.arange(11) / 10"),
+    ("sum(readings) / 101", "sum(readings) / 11"),
+)
+precision.slip_of(
+    right_ap,
+    "0 for nothing to find",
+    "Where there is no object at all, nothing can be said: NaN. A 0 would count as a failure.",
+    ('    if count == 0:\n        return float("nan")\n', ""),
+    ("recall = hits / count", "recall = hits / max(count, 1)"),
 )
 precision.slip_of(
     right_ap,

@@ -254,6 +254,19 @@ pick.slip_of(
 )
 pick.slip_of(
     right_pick,
+    "pixels, not shares",
+    "Your points are in pixels. They go from 0 to 1: divide by width and height.",
+    ("(indices % width + 0.5) / width", "indices % width + 0.5"),
+    ("(indices // width + 0.5) / height", "indices // width + 0.5"),
+)
+pick.slip_of(
+    right_pick,
+    "width for both",
+    "You divide y by the width. Rows are shares of the height.",
+    ("(indices // width + 0.5) / height", "(indices // width + 0.5) / width"),
+)
+pick.slip_of(
+    right_pick,
     "corners aligned",
     "You spread the centres from 0 to 1, as `align_corners=True` does. The first is half a pixel from 0.",
     ("(indices % width + 0.5) / width", "(indices % width) / (width - 1)"),
@@ -298,6 +311,10 @@ def _(draw):
     yield Case(edge, spots, uniform, 3, 0.5, words="half of three is one")
     yield Case(edge, spots, uniform, 2, 1.0, words="all are chosen")
     yield Case(edge, spots, uniform, 3, 0.0, words="none is chosen", smoke=True)
+    pair, places = torch.cat([edge, edge.flip(3) + 2]), torch.cat([spots, spots.flip(1)])
+    yield Case(
+        pair, places, uniform.expand(2, -1, -1).clone(), 3, words="two images, each with its own order"
+    )
     for _ in range(draw.count):
         n, classes = draw.integer(1, 2), draw.integer(1, 3)
         logits = 3 * draw.normal((n, classes, 4, 5))
@@ -435,6 +452,16 @@ head.slip_of(
 )
 head.slip_of(
     RightPointHead,
+    "last layer counted in",
+    "You make one hidden layer too few: `num_layers` counts the hidden ones, and the scores come on top.",
+    ("for _ in range(num_layers):", "for _ in range(num_layers - 1):"),
+    (
+        "nn.Conv1d(hidden_channels + num_classes, num_classes, 1)",
+        "nn.Conv1d(before + num_classes, num_classes, 1)",
+    ),
+)
+head.slip_of(
+    RightPointHead,
     "ReLU missing",
     "There is no ReLU between your layers. Linear layers in a row are one linear layer.",
     ("x = torch.relu(layer(torch.cat([x, coarse], 1)))", "x = layer(torch.cat([x, coarse], 1))"),
@@ -540,6 +567,30 @@ subdivide.slip_of(
 )
 subdivide.slip_of(
     right_subdivide,
+    "doubled after asking",
+    "You ask the head first and double afterwards, so what it said is smeared. Double, then ask.",
+    (
+        '        logits = nn.functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)\n',
+        "",
+    ),
+    (
+        "unflatten(2, logits.shape[-2:])",
+        "unflatten(2, logits.shape[-2:])\n"
+        '        logits = nn.functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)',
+    ),
+)
+subdivide.slip_of(
+    right_subdivide,
+    "begins anew",
+    "Each of your steps enlarges the coarse prediction again, and what the head said in the step before is lost. "
+    "Enlarge what the last step gave.",
+    (
+        "for _ in range(steps):\n        logits = nn.functional.interpolate(logits, scale_factor=2,",
+        "for step in range(steps):\n        logits = nn.functional.interpolate(coarse, scale_factor=2 ** (step + 1),",
+    ),
+)
+subdivide.slip_of(
+    right_subdivide,
     "added",
     "You add what the head says to the old logits. It replaces them.",
     ("scatter(2, places, again)", "scatter_add(2, places, again)"),
@@ -605,6 +656,12 @@ cost.slip_of(
     ("        pixels *= 4\n        points += min(num_points, pixels)",
      "        points += min(num_points, pixels)\n        pixels *= 4"),
 )  # fmt: skip
+cost.slip_of(
+    right_cost,
+    "coarse pixels counted",
+    "You count the pixels of the coarse map, too. They are the base's work; nobody asks the head there.",
+    ("points, pixels = 0, height * width", "points, pixels = height * width, height * width"),
+)
 cost.slip_of(
     right_cost,
     "doubled once",

@@ -278,7 +278,8 @@ figures.head_figure()
 #
 # ### Exercise 5 · The point head
 #
-# Difficulty 2 of 5, about 18 minutes, 3 points. Define the layers in the order of their use.
+# Difficulty 2 of 5, about 18 minutes, 3 points. Define the layers, each an `nn.Conv1d` with filters of 1, in the order of
+# their use.
 
 
 # %% role="solution" name="PointHead"

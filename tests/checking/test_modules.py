@@ -35,6 +35,12 @@ class NoBias(OtherNames):
         self.layers[0] = nn.Conv2d(channels, channels, 3, bias=False)
 
 
+class LinearInPlaceOfConvolution(OtherNames):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.layers[0] = nn.Linear(9 * channels, channels)
+
+
 class Detached(OtherOrder):
     def forward(self, x):
         return torch.relu(self.norm(self.conv(x).detach()))
@@ -60,6 +66,7 @@ def test_right_variants_pass(toy, variant):
     ("variant", "kind", "says"),
     [
         (NoBias, "wrong shape", "87 parameters, expected 90"),
+        (LinearInPlaceOfConvolution, "wrong shape", "90 parameters as expected, in other shapes"),
         (Detached, "wrong values", "no gradient flows back to the inputs"),
         (NoRelu, "wrong values", "largest error"),
         (Crashes, "crashed", "AttributeError"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcv.checking import Answer, Case, EngineError, Judge, LearnerGone, Verdict
+from dlcv.checking import Answer, Case, EngineError, Exercises, Judge, LearnerGone, Verdict
 from dlcv.checking.answer import Reply
 from dlcv.checking.compare import compare
 from dlcv.checking.testing import (
@@ -316,3 +316,33 @@ def test_a_difference_in_one_of_several_results_says_in_which():
     message = compare(expected, got, 1e-4).message
     assert message.startswith("largest error 1 at [0, 0] in part 2 of 2 of your answer: yours 1, expected 0")
     assert compare([1, [2, 3]], [1, [2, 4]], 1e-4).message.endswith("in part 2 of 2 of your answer, part 2")
+
+
+def test_a_number_has_no_gradient():
+    """A loss that is returned as a plain number is the right number, and nobody can learn from it."""
+    chapter = Exercises("toy")
+    loss = chapter.function("loss", lambda x: (x**2).mean(), points=2)
+
+    @loss.cases
+    def _(draw):
+        yield Case(draw.normal((4,)), words="four numbers")
+        yield Case(draw.normal((4,)), words="a gradient", gradient=True)
+
+    assert_right(loss, lambda x: x.pow(2).sum() / len(x))
+    for lost in (lambda x: float((x**2).mean()), lambda x: (x.detach() ** 2).mean()):
+        verdict = verdict_of(loss, lost)
+        assert (verdict.points, verdict.case) == (1, "a gradient")
+        assert "no gradient flows back" in verdict.text()
+    assert "you returned the float" in verdict_of(loss, lambda x: float((x**2).mean())).text()
+
+
+def test_a_number_will_do_where_nothing_depends_on_the_inputs():
+    chapter = Exercises("toy")
+    count = chapter.function("count", lambda x: torch.tensor(float(len(x))), points=2)
+
+    @count.cases
+    def _(draw):
+        yield Case(draw.normal((4,)), words="four", gradient=True)
+        yield Case(draw.normal((7,)), words="seven", gradient=True)
+
+    assert_right(count, lambda x: float(len(x)))

@@ -181,3 +181,12 @@ def test_who_drops_at_the_threshold_reads_so():
     text = verdict_of(exercises["nms"], in_a_cell(slip.program, slip.source)).text()
     assert "IoU exactly at the threshold: both stay" in text
     assert "dropped where the IoU is above" in text
+
+
+def test_losses_as_numbers_cannot_be_learned_from():
+    def losses(objectness, deltas, labels, targets):
+        return tuple(float(loss) for loss in loss_by_formula(objectness, deltas, labels, targets))
+
+    verdict = verdict_of(exercises["rpn_loss"], losses)
+    assert not verdict.right
+    assert "two tensors are wanted, through which gradients flow back" in verdict.text()

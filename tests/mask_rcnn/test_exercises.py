@@ -204,3 +204,19 @@ def test_who_forgets_the_envelope_reads_so():
     text = verdict_of(exercises["mask_ap"], in_a_cell(slip.program, slip.source)).text()
     assert "precision rises again, and the envelope with it" in text
     assert "recall *or more*" in text
+
+
+@pytest.mark.parametrize("name", ["mask_loss", "keypoint_loss"])
+def test_a_loss_as_a_number_cannot_be_learned_from(name):
+    right = {"mask_loss": loss_by_formula, "keypoint_loss": keypoint_by_formula}[name]
+    verdict = verdict_of(exercises[name], lambda *args: float(right(*args)))
+    assert not verdict.right
+    assert "no gradient flows back: you returned the float" in verdict.text()
+
+
+def test_a_fixed_threshold_is_no_answer():
+    def fixed(iou, crowd, threshold):
+        return match_in_lists(iou, crowd, 0.5)
+
+    verdict = verdict_of(exercises["match_detections"], fixed)
+    assert verdict.case == "a threshold of 0.75"
