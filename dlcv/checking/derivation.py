@@ -150,6 +150,8 @@ class Derivation:
     def _why_not(self, line: Any, question: Any, points: list[dict], draw: Draw) -> str:
         import sympy
 
+        if isinstance(line, bool):
+            return "it is True or False: `==` compares at once, `sympy.Eq(left, right)` writes an equation"
         if not isinstance(line, sympy.Basic):
             return "it is not a sympy expression"
         if isinstance(question, sympy.Eq) != isinstance(line, sympy.Eq):

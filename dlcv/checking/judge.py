@@ -18,7 +18,7 @@ from dlcv.checking import values
 from dlcv.checking.answer import Answer, Reply, Request
 from dlcv.checking.compare import Difference, compare
 from dlcv.checking.exercise import PUBLISHED_SEED, Case, Draw, Exercise, ModuleCase
-from dlcv.checking.forbidden import ESCAPE, Violation
+from dlcv.checking.forbidden import ESCAPE, NUMPY, Violation
 from dlcv.checking.modules import build, weights_of
 from dlcv.checking.probes import find
 from dlcv.checking.scan import scan_source
@@ -164,6 +164,10 @@ class Judge:
         if first.group == ESCAPE.name:
             verdict.detail.append(
                 "An answer may not use this here: it steps around the check. Plain torch and Python will do."
+            )
+        elif first.group == NUMPY.name:
+            verdict.detail.append(
+                "This exercise asks for torch from beginning to end: a numpy array has left it, and its gradients."
             )
         else:
             verdict.detail.append(f"It is {first.group}. This exercise asks you to build that part yourself.")
@@ -431,6 +435,9 @@ def _shown(value: Any, with_values: bool) -> str:
     if isinstance(value, dict) and "made by" in value:
         parts = [*map(repr, value["args"]), *(f"{key}={item!r}" for key, item in value["kwargs"].items())]
         return f"{value['made by'].rpartition(':')[2]}({', '.join(parts)})"
+    if isinstance(value, (list, tuple)):
+        parts = ", ".join(_shown(part, with_values) for part in value)
+        return f"[{parts}]" if isinstance(value, list) else f"({parts}{',' * (len(value) == 1)})"
     return repr(value)
 
 

@@ -173,7 +173,8 @@ class _Decoder:
 
 
 def _article(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+    vowel = noun[:1].lower() in "aeiou" and not noun.startswith("uint")  # said "you-int"
+    return f"{'an' if vowel else 'a'} {noun}"
 
 
 def in_words(value: Any) -> str:
@@ -183,7 +184,7 @@ def in_words(value: Any) -> str:
     if value is None:
         return "None"
     if isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+        return _article(f"{str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}")
     if isinstance(value, np.ndarray):
         return f"a numpy array of {value.dtype} with shape {value.shape}"
     if isinstance(value, (tuple, list)):

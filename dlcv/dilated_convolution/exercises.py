@@ -171,6 +171,13 @@ loops.slip_of(
 )
 loops.slip_of(
     slid_filter,
+    "wrapped round the border",
+    "Above and left of the image your row and column numbers are negative, and Python counts those from the other end. "
+    "Pixels outside count as zero: skip them.",
+    ("0 <= i < h and 0 <= j < w", "i < h and j < w"),
+)
+loops.slip_of(
+    slid_filter,
     "padding at the far ends only",
     "Your windows start on the first pixel, so all the zeros lie at the bottom and on the right. Padding goes around: "
     "the first window starts `padding` pixels before the image.",
@@ -246,6 +253,20 @@ field.slip_of(
 )
 field.slip_of(
     walked_layers,
+    "stride and dilation exchanged",
+    "You take a layer's second number for its dilation and the third for its stride. A layer is (kernel_size, stride, "
+    "dilation).",
+    ("for kernel_size, stride, dilation", "for kernel_size, dilation, stride"),
+)
+field.slip_of(
+    walked_layers,
+    "walked from the last layer",
+    "You walk from the last layer to the first. A stride widens what comes behind it, so begin with the layer at the "
+    "image.",
+    ("in layers:", "in layers[::-1]:"),
+)
+field.slip_of(
+    walked_layers,
     "starts from nothing",
     "You start from 0. Before any layer, a pixel sees itself: start from 1.",
     ("size, jump = 1, 1", "size, jump = 0, 1"),
@@ -267,6 +288,7 @@ inflate = exercises.function(
     points=2,
     difficulty=1,
     minutes=6,
+    allowed=("effective_kernel_size",),
     hints=(
         "How large is the filter afterwards? You have a function for that.",
         "Make zeros of that size, with the same axes in front.",
@@ -438,6 +460,14 @@ def _(net, x, stride):
 
 stitching.slip_of(
     shifted_runs,
+    "all runs as large as the first",
+    "You make room as if every run were as large as the first. A shifted image may have one window less: add up the "
+    "heights of the runs, and the widths.",
+    ("sum(runs[i, 0].shape[2] for i in range(stride))", "stride * runs[0, 0].shape[2]"),
+    ("sum(runs[0, j].shape[3] for j in range(stride))", "stride * runs[0, 0].shape[3]"),
+)
+stitching.slip_of(
+    shifted_runs,
     "cut off at the far end",
     "You cut rows and columns off at the end. The windows then start where they did before: cut them off at the front.",
     ("net(x[:, :, i:, j:])", "net(x[:, :, : x.shape[2] - i, : x.shape[3] - j])"),
@@ -457,6 +487,8 @@ stitching.slip_of(
 def densify(answer, layers, x):
     """Probe: build the net, let the answer take its strides out, and run what it returns."""
     dense = answer(_net(layers))
+    if dense is None:
+        raise TypeError("it is None; wanted is a model: end with `return model`")
     with torch.no_grad():
         return answer.run(dense, x)
 
@@ -546,6 +578,16 @@ dense.slip_of(
 )
 dense.slip_of(
     strides_taken_out,
+    "poolings not dilated",
+    "You dilate the convolutions only. A pooling behind a stride looks at pixels that have moved apart, too: it has a "
+    "`dilation` as well.",
+    (
+        "layer.dilation = (rate, rate)",
+        "layer.dilation = (rate, rate) if isinstance(layer, torch.nn.Conv2d) else (1, 1)",
+    ),
+)
+dense.slip_of(
+    strides_taken_out,
     "padding left as it was",
     "You spread the filters but not their padding, so the map shrinks. Multiply the padding by the same rate.",
     ("(padding * rate, padding * rate)", "(padding, padding)"),
@@ -589,7 +631,10 @@ two_layers = exercises.derivation(
     _ways_lines,
     symbols=("z", "a b c", "p q r"),
     milestones=(
-        ("all brackets multiplied out", lambda line, z, first, second: is_sum_of_products(line)),
+        (
+            "all brackets multiplied out",
+            lambda line, *symbols: is_sum_of_products(line) or _each_place_once(line, *symbols),
+        ),
         ("each power of `z` written once", _each_place_once),
     ),
     title="Two layers are one filter",
@@ -690,6 +735,12 @@ holes.slip_of(
 )  # fmt: skip
 holes.slip_of(
     painted_ways,
+    "filters of three only",
+    "You count as if every filter had three numbers. Its size is `kernel_size`.",
+    ("    ways = torch.ones", "    kernel_size = 3\n    ways = torch.ones"),
+)
+holes.slip_of(
+    painted_ways,
     "rates ignored",
     "You count as if all rates were 1. A layer's places lie `rate` pixels apart.",
     ("(kernel_size - 1) * rate", "(kernel_size - 1)"),
@@ -757,6 +808,12 @@ free.slip_of(
      "    import math\n"
      "    return math.gcd(*rates) == 1"),
 )  # fmt: skip
+free.slip_of(
+    no_hole,
+    "filters of three only",
+    "You judge every stack as if its filters had three numbers. Hand `kernel_size` on.",
+    ("    seen = {0}", "    kernel_size = 3\n    seen = {0}"),
+)
 free.slip_of(
     no_hole,
     "any 1 will do",

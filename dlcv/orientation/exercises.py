@@ -18,6 +18,7 @@ warm_up = exercises.function(
     points=2,
     difficulty=1,
     minutes=5,
+    numpy=True,
     hints=(
         "Look at one pixel. It has one score a class. Along which axis of `scores` do they lie?",
         "The axis over which you look for the largest score disappears. Shape (C, H, W) is to become (H, W).",

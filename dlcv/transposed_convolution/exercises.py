@@ -131,7 +131,7 @@ def _(draw):
     yield Case(n, k, 2, 1, words="stride 2, padding 1")
     yield Case(n, k, 2, 1, 1, words="stride 2, padding 1, output padding 1")
     yield Case(n, 2, draw.integer(3, 5), words="a stride larger than the filter")
-    yield Case(n, k, draw.integer(1, 2), 1, 0, draw.integer(2, 3), words="a dilated filter")
+    yield Case(n, k, draw.integer(1, 2), 1, 0, draw.integer(3, 4), words="a dilated filter")
     yield Case(1, k, 2, words="a single pixel")
     for _ in range(draw.count):
         stride = draw.integer(2, 4)
@@ -192,6 +192,26 @@ size.slip_of(
     "You count the filter's numbers, not the pixels it spans. With dilation its numbers lie apart: it spans "
     "`dilation * (kernel_size - 1) + 1` pixels.",
     ("dilation * (kernel_size - 1) + 1", "kernel_size"),
+)
+size.slip_of(
+    counted,
+    "a step for each number",
+    "You count a step of the dilation for each of the filter's numbers. Between k numbers there are k - 1 steps, and "
+    "the last number is one pixel more: `dilation * (kernel_size - 1) + 1`.",
+    ("dilation * (kernel_size - 1) + 1", "dilation * kernel_size"),
+)
+size.slip_of(
+    counted,
+    "last pixel forgotten",
+    "Your result is one pixel short. You go from the first pixel to the last and count the steps; the pixel that you "
+    "started from is one, too.",
+    ("dilation * (kernel_size - 1) + 1", "dilation * (kernel_size - 1)"),
+)
+size.slip_of(
+    counted,
+    "output padding forgotten",
+    "You leave the output padding out. It grows the far end: add it once.",
+    (" + output_padding", ""),
 )
 
 
@@ -487,6 +507,13 @@ matrix.slip_of(
 )
 matrix.slip_of(
     written_out,
+    "wrapped round the border",
+    "Where the filter stands on a padded zero in front, your column number is negative, and Python counts those from "
+    "the other end. Write only where the number is at least 0.",
+    ("0 <= i < h and 0 <= j < w", "i < h and j < w"),
+)
+matrix.slip_of(
+    written_out,
     "stride ignored",
     "Each row of your matrix moves the filter by one pixel, whatever the stride. Move it by `stride` input "
     "pixels a row, which leaves fewer rows.",
@@ -513,16 +540,20 @@ def _adjoint_lines(a, b, w):
     ]
 
 
+def _each_pixel_once(line, a, b, w):
+    return all(occurrences(line, pixel) == 1 for pixel in a)
+
+
 adjoint_identity = exercises.derivation(
     "adjoint_identity",
     _adjoint_lines,
     symbols=("a0 a1 a2 a3 a4", "b0 b1", "x y z"),
     milestones=(
-        ("all brackets multiplied out", lambda line, a, b, w: is_sum_of_products(line)),
         (
-            "each of `a0` to `a4` written once",
-            lambda line, a, b, w: all(occurrences(line, n) == 1 for n in a),
+            "all brackets multiplied out",
+            lambda line, a, b, w: is_sum_of_products(line) or _each_pixel_once(line, a, b, w),
         ),
+        ("each of `a0` to `a4` written once", _each_pixel_once),
     ),
     title="The adjoint identity on one line",
     points=2,
@@ -766,6 +797,16 @@ bilinear.slip_of(
     "You average the two tents. Bilinear weights are their product: a corner is a half of a half, 1/4.",
     ("return tent[:, None] * tent[None, :]", "return (tent[:, None] + tent[None, :]) / 2"),
 )
+bilinear.slip_of(
+    tented,
+    "zero at its own ends",
+    "Your tent is zero on its own first and last number, which then paint nothing. It falls to zero one step further, "
+    "where its neighbour peaks.",
+    (
+        "tent = 1 - (torch.arange(kernel_size) - centre).abs() / factor",
+        "tent = 1 - torch.linspace(-1, 1, kernel_size).abs()",
+    ),
+)
 
 
 # ----------------------------------------------------------------------------- 7 · batches and channels
@@ -924,6 +965,12 @@ batched.slip_of(
         "    out = torch.cat(parts, 1)\n",
         "    out = torch.cat(parts, 1) + (0 if bias is None else bias[:, None, None] * reached)\n",
     ),
+    ("return out if bias is None else out + bias[:, None, None]", "return out"),
+)
+batched.slip_of(
+    painted_by_taps,
+    "bias forgotten",
+    "You leave the bias out. It is added once to every output pixel of its channel.",
     ("return out if bias is None else out + bias[:, None, None]", "return out"),
 )
 batched.slip_of(

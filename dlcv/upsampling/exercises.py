@@ -386,10 +386,6 @@ def _mix_lines(a, p, q, r, s, t):
     ]
 
 
-def _no_brackets(line, *symbols):
-    return is_sum_of_products(line)
-
-
 def _one_of_each(line, a, p, q, r, s, t):
     return all(occurrences(line, symbol) == 1 for symbol in (a, p, q, r))
 
@@ -398,13 +394,18 @@ def _sum_of_gains(line, a, p, q, r, s, t):
     return _one_of_each(line, a, p, q, r, s, t) and line.is_Add and a in line.args and len(line.args) == 4
 
 
+def _multiplied_out(line, *symbols):
+    """True behind that step, too: it may be skipped by whoever sorts at once."""
+    return is_sum_of_products(line) or _sum_of_gains(line, *symbols)
+
+
 bilinear_mix = exercises.derivation(
     "bilinear_mix",
     _mix_lines,
     symbols=("a", "p", "q", "r", "s", "t"),
     domain={"s": (0.05, 0.95), "t": (0.05, 0.95)},
     milestones=(
-        ("no brackets are left", _no_brackets),
+        ("no brackets are left", _multiplied_out),
         ("`a` plus one product for each of `p`, `q` and `r`", _sum_of_gains),
     ),
     title="Bilinear weights sum to one and are not negative",
@@ -608,6 +609,14 @@ bicubic.slip_of(
 )
 bicubic.slip_of(
     four_neighbours,
+    "cut off instead of rounded down",
+    "You cut the fraction off. Left of the first centre positions are negative: -0.25 lies after pixel -1, not after "
+    "pixel 0. Round down with `floor`.",
+    ("p.floor()", "p.trunc()"),
+    ("torch.where(d <= 1, near, far)", "torch.where(d <= 1, near, far) * (d < 2)"),
+)
+bicubic.slip_of(
+    four_neighbours,
     "counted from the nearest pixel",
     "You count the four neighbours from the nearest pixel. Count from the one before the position: round down.",
     ("p.floor()", "p.round()"),
@@ -637,7 +646,10 @@ overshoot = exercises.derivation(
     symbols=("t", "a"),
     domain={"t": (0.05, 0.95), "a": (-1.0, -0.1)},
     milestones=(
-        ("no brackets are left", _no_brackets),
+        (
+            "no brackets are left",
+            lambda line, t, a: is_sum_of_products(line) or _one_minus_a_product(line, t, a),
+        ),
         ("1 minus one product, with `a` once and `t` twice", _one_minus_a_product),
     ),
     title="Bicubic overshoots",
@@ -754,6 +766,14 @@ pool.slip_of(
     "Your indices count the pixels of the padding. The plane that is meant has no padding: take it away from row "
     "and column, and multiply by the width of `x`.",
     ("i * w + j", "(i + padding) * (w + 2 * padding) + j + padding"),
+)
+pool.slip_of(
+    window_by_window,
+    "padding not taken away",
+    "Your rows and columns count from the corner of the padding. The plane that is meant begins where `x` does: take "
+    "the padding away from both.",
+    (" // kernel_size - padding", " // kernel_size"),
+    (" % kernel_size - padding", " % kernel_size"),
 )
 pool.slip_of(
     window_by_window,
