@@ -139,7 +139,8 @@ figures.sizes_figure()
 # %% [markdown]
 # Rows of 3 and of 4 pixels both shrink to 2. So whoever goes back from 2 has to say which it was.
 # **Output padding** says it: that many pixels are kept at the far end (right, or bottom) that padding would have cut.
-# It adds nothing at the near end, and it is not made of zeros: look at the last row of the picture.
+# It adds nothing at the near end. And where padding has cut something, it is not made of zeros: look at the last row of
+# the picture.
 #
 # You will also meet this recipe: *paint 2 × 2 with a 3 × 3 filter and stride 2, which gives 5 × 5; trim one row at
 # the top and one column at the left; that makes 4 × 4.* Which arguments say so?
@@ -257,7 +258,8 @@ tc.conv_transpose2d_naive(image, weight)
 # 1. Filter 3, stride 3: what do neighbouring copies do?
 # 2. Filter 2, stride 3: where are the gaps?
 # 3. Padding 1: which pixels go?
-# 4. On the right is counted how many copies reach each pixel. Which filters give an even count with stride 2?
+# 4. On the right is counted how many copies reach each pixel. Which filters treat all pixels alike with stride 2, away
+#    from the border?
 
 # %% role="widget" name="painting" alt="Sliders over five grids of numbers: input, filter and scaled copy above; below the canvas with the copy in orange, and the number of copies that reach each pixel."
 painting_widget()
@@ -682,7 +684,7 @@ for name, way, arguments in ways:
 #
 # Count how many copies reach each output pixel. Which of these four filters treats all pixels alike?
 
-# %% role="figure" name="counts" alt="Counts of copies for stride 2: all ones for k = 2, a checkerboard of 1, 2 and 4 for k = 3, even fours inside for k = 4, a checkerboard of 4, 6 and 9 for k = 5."
+# %% role="figure" name="counts" alt="Counts of copies for stride 2: all ones for k = 2, a checkerboard of 1, 2 and 4 for k = 3, fours everywhere inside for k = 4, a checkerboard of 4, 6 and 9 for k = 5."
 figures.counts_figure()
 
 # %% [markdown]
@@ -690,8 +692,8 @@ figures.counts_figure()
 # similar, every fourth pixel is up to four times as bright: a **checkerboard**. A network can learn weights that
 # balance this, but it has to.
 #
-# The counts are even exactly where the stride **divides** the filter size. That is why decoders use $k = 2, s = 2$ (U-Net)
-# or $k = 4, s = 2$. Along one axis:
+# Away from the border, the counts are all equal exactly where the stride **divides** the filter size. That is why
+# decoders use $k = 2, s = 2$ (U-Net) or $k = 4, s = 2$. Along one axis:
 
 # %% role="given" name="count-rows"
 for kernel_size in (2, 3, 4, 5, 6):
@@ -699,7 +701,7 @@ for kernel_size in (2, 3, 4, 5, 6):
     print(f"k = {kernel_size}, s = 2:", counts.tolist())
 
 # %% [markdown]
-# Even counts are no guarantee, though. Even counts with uneven weights still give a pattern: with $k = 2, s = 2$ every copy
+# Equal counts are no guarantee, though. With uneven weights they still give a pattern: with $k = 2, s = 2$ every copy
 # is a pattern of its own. What you can be sure of is the other way: resize first with a fixed rule, then
 # convolve with stride 1. Then all pixels are treated alike whatever the weights.
 
@@ -748,7 +750,7 @@ if not device.while_grading():
 #
 # - **In the first steps** both transposed convolutions ripple wildly, $k = 3$ more than $k = 4$. Training brings it down
 #   to a few grey levels, because a ripple costs error. It does not bring it to zero.
-# - **$k = 4$ ripples, too.** Even counts remove the cause that lies in the counting. The weights can still be uneven.
+# - **$k = 4$ ripples, too.** Equal counts remove the cause that lies in the counting. The weights can still be uneven.
 # - **Resizing** stays at exactly zero, before and after training: it cannot paint a pattern. You pay with
 #   multiplications: its 3 × 3 convolution runs on the large map, so it takes four times those of $k = 3$.
 #
@@ -791,7 +793,7 @@ if not device.while_grading():
 # directions is up to four times as bright. The period is 4 pixels. Longer training may balance the weights but has to fight
 # the layout.
 #
-# *Change (half a point).* A kernel size of 4 or 8 makes the counts even; 8 costs 64/25 of the weights and multiplications, and uneven
+# *Change (half a point).* A kernel size of 4 or 8 makes the counts equal; 8 costs 64/25 of the weights and multiplications, and uneven
 # weights can still ripple. Resizing by 4 and a plain convolution cannot; it convolves on the large map, which costs
 # more multiplications.
 #

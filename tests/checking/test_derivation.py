@@ -84,6 +84,7 @@ def test_expression_that_agrees_where_it_is_sampled_is_not_enough(toy):
         (lambda i, o, s, k: [sympy.Eq(i, (o - k) / s + 1), sympy.Eq(o, o + 0 * i, evaluate=False)], "line 2"),
         (lambda i, o, s, k: [sympy.Eq(i, (o - k) / s + 1), sympy.Eq(0, 0)], "line 2"),
         (lambda i, o, s, k: [sympy.Eq(i, (o - k) / s + 1), (i - 1) * s + k], "should be an equation"),
+        (lambda i, o, s, k: [sympy.Eq(i, (o - k) / s + 1), o == (i - 1) * s + k], "`==` compares at once"),
     ],
 )
 def test_equations_must_keep_their_solution(toy, answer, says):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcv.checking import Answer, Case, EngineError, Exercises, Judge, LearnerGone, Verdict
+from dlcv.checking import Answer, Case, EngineError, Exercises, Judge, LearnerGone, Verdict, values
 from dlcv.checking.answer import Reply
 from dlcv.checking.compare import compare
 from dlcv.checking.testing import (
@@ -32,6 +32,34 @@ def test_trivial_answers_earn_nothing(toy):
 
 def test_a_variant_in_another_precision_passes(toy, paint):
     assert_right(toy["paint"], lambda x, weight, stride=1: paint(x.double(), weight.double(), stride))
+
+
+def test_a_crash_like_a_slips_is_no_diagnosis_where_the_two_differ_elsewhere(toy, paint):
+    @toy["paint"].slip("odd filters only", "You take the filter to be of odd size.")
+    def _(x, weight, stride=1):
+        if len(weight) % 2 == 0:
+            raise RuntimeError("even")
+        return paint(x, weight, stride) + 1
+
+    def crashes_on_the_same(x, weight, stride=1):
+        if len(weight) % 2 == 0:
+            raise RuntimeError("of another kind")
+        return paint(x, weight, stride)
+
+    assert not verdict_of(toy["paint"], crashes_on_the_same).slip
+
+
+@pytest.mark.parametrize(
+    ("dtype", "words"), [(torch.int64, "an int64 tensor"), (torch.uint8, "a uint8 tensor")]
+)
+def test_a_tensor_has_its_article(dtype, words):
+    assert values.in_words(torch.zeros(2, dtype=dtype)) == f"{words} of shape (2,)"
+
+
+def test_an_array_where_torch_is_wanted_is_said_in_a_sentence(toy):
+    verdict = verdict_of(toy["paint"], lambda x, weight, stride=1: torch.from_numpy(x.numpy()))
+    assert verdict.kind == "forbidden call"
+    assert "This exercise asks for torch from beginning to end" in verdict.text()
 
 
 def stub(x, weight, stride=1):

@@ -12,7 +12,7 @@ from dlcv.checking.testing import (
     in_a_cell,
     verdict_of,
 )
-from dlcv.dilated_convolution import coverage
+from dlcv.dilated_convolution import coverage, effective_kernel_size
 from dlcv.dilated_convolution import exercises as chapter
 from dlcv.dilated_convolution.exercises import exercises
 
@@ -125,6 +125,19 @@ def sorted_at_once(z, first, second):
     return [question, even + odd, sum(ways * z**place for place, ways in enumerate(places))]
 
 
+def sorted_without_multiplying_out(z, first, second):
+    model = in_a_cell(exercises["two_layers"].reference)
+    lines = model(z, first, second)
+    return [lines[0], lines[-1]]
+
+
+def with_the_size_of_the_course(weight, dilation):
+    sizes = [effective_kernel_size(size, dilation) for size in weight.shape[-2:]]
+    spread = torch.zeros(*weight.shape[:-2], *sizes)
+    spread[..., ::dilation, ::dilation] = weight
+    return spread
+
+
 def collected_by_sympy(z, first, second):
     (a, b, c), (p, q, r) = first, second
     question = (a + b * z + c * z**2) * (p + q * z**2 + r * z**4)
@@ -141,10 +154,12 @@ def collected_by_sympy(z, first, second):
         ("conv2d_naive", rows_at_once),
         ("receptive_field", from_the_last_layer),
         ("dilate_kernel", by_kronecker),
+        ("dilate_kernel", with_the_size_of_the_course),
         ("shift_and_stitch", stitched_with_minus_infinity),
         ("replace_stride_with_dilation", built_anew),
         ("two_layers", sorted_at_once),
         ("two_layers", collected_by_sympy),
+        ("two_layers", sorted_without_multiplying_out),
         ("coverage", by_gradient),
         ("is_gridding_free", lambda rates, kernel_size=3: bool((coverage(rates, kernel_size) > 0).all())),
         ("is_gridding_free", lambda rates, kernel_size=3: coverage(rates, kernel_size).min() > 0),
@@ -152,6 +167,26 @@ def collected_by_sympy(z, first, second):
 )
 def test_other_ways_are_right(name, answer):
     assert_right(exercises[name], answer)
+
+
+def test_a_model_that_is_not_returned_is_missed():
+    verdict = verdict_of(exercises["replace_stride_with_dilation"], lambda model: None)
+    assert "wanted is a model: end with `return model`" in verdict.text()
+
+
+def test_runs_taken_to_be_of_one_size_are_not_called_transposed():
+    def as_large_as_the_first(net, x, stride):
+        n, c, h, w = net(x).shape
+        y = torch.zeros(n, c, h * stride, w * stride)
+        for i in range(stride):
+            for j in range(stride):
+                y[:, :, i::stride, j::stride] = net(x[:, :, i:, j:])
+        return y
+
+    assert (
+        verdict_of(exercises["shift_and_stitch"], as_large_as_the_first).slip
+        == "all runs as large as the first"
+    )
 
 
 def test_a_ready_made_convolution_is_not_counted():

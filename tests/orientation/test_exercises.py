@@ -60,9 +60,15 @@ def in_int32(scores):
     return scores.argmax(0).int()
 
 
+def in_numpy(scores):
+    return torch.from_numpy(scores.numpy().argmax(0))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
+        in_numpy,
+        in_int32,
         in_a_cell(strongest),
         with_max,
         with_max_of_a_tuple,

@@ -193,6 +193,12 @@ def test_the_mix_in_one_step():
     assert_right(exercises["bilinear_mix"], lines)
 
 
+@pytest.mark.parametrize("name", ["bilinear_mix", "bicubic_overshoot"])
+def test_who_sorts_without_multiplying_out_has_derived_it_too(name):
+    model = in_a_cell(exercises[name].reference)
+    assert_right(exercises[name], lambda *symbols: [model(*symbols)[0], model(*symbols)[-1]])
+
+
 @pytest.mark.parametrize(("name", "multiplied_out"), [("bilinear_mix", 2), ("bicubic_overshoot", 1)])
 def test_part_of_the_way_earns_part_of_the_points(name, multiplied_out):
     exercise, model = exercises[name], in_a_cell(exercises[name].reference)
