@@ -34,21 +34,6 @@ def test_a_variant_in_another_precision_passes(toy, paint):
     assert_right(toy["paint"], lambda x, weight, stride=1: paint(x.double(), weight.double(), stride))
 
 
-def test_a_crash_like_a_slips_is_no_diagnosis_where_the_two_differ_elsewhere(toy, paint):
-    @toy["paint"].slip("odd filters only", "You take the filter to be of odd size.")
-    def _(x, weight, stride=1):
-        if len(weight) % 2 == 0:
-            raise RuntimeError("even")
-        return paint(x, weight, stride) + 1
-
-    def crashes_on_the_same(x, weight, stride=1):
-        if len(weight) % 2 == 0:
-            raise RuntimeError("of another kind")
-        return paint(x, weight, stride)
-
-    assert not verdict_of(toy["paint"], crashes_on_the_same).slip
-
-
 @pytest.mark.parametrize(
     ("dtype", "words"), [(torch.int64, "an int64 tensor"), (torch.uint8, "a uint8 tensor")]
 )
