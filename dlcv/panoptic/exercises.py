@@ -236,6 +236,25 @@ problems.slip_of(
 )
 problems.slip_of(
     right_problems,
+    "each further segment reported",
+    "You report a kind of stuff once for each further segment. The third list names each category once.",
+    ("seen, pieces = set(), set()", "seen, pieces = set(), []"),
+    ("pieces.add(category)", "pieces.append(category)"),
+)
+problems.slip_of(
+    right_problems,
+    "ids for categories",
+    "Your third list holds ids. It holds the categories of which there are several segments.",
+    ("pieces.add(category)", 'pieces.add(segment["id"])'),
+)
+problems.slip_of(
+    right_problems,
+    "not sorted",
+    "Your second list follows the order of the segments. All three increase: `sorted`.",
+    ("sorted(listed - drawn)", "[segment['id'] for segment in segments if segment['id'] not in drawn]"),
+)
+problems.slip_of(
+    right_problems,
     "lists exchanged",
     "You exchange the first two lists. First come ids of the map that no segment has.",
     ("sorted(drawn - listed), sorted(listed - drawn)", "sorted(listed - drawn), sorted(drawn - listed)"),
@@ -294,6 +313,11 @@ def _(draw):
     )
     yield Case((_row(3, 3, 3, 3), _segments(_3=7)), (_row(1, 1, 1, 1), crowd), words="all of a crowd")
     yield Case(
+        (_row(0, 3, 3, 3, 3, 0), _segments(_3=7)),
+        (_row(2, 2, 2, 1, 1, 1), two),
+        words="two of four on a crowd, which stays in the union",
+    )
+    yield Case(
         (_row(0, 0, 0, 0), []), (_row(1, 1, 2, 2), two), words="nothing was predicted; a crowd is not missed"
     )
     for n in range(draw.count):
@@ -339,6 +363,52 @@ match.slip_of(
     "void counted as error",
     "You keep void in the union. Nobody knows what is right there: pixels predicted on it cost nothing.",
     ("- both - void", "- both"),
+)
+match.slip_of(
+    right_match,
+    "void of the result taken off",
+    "You take pixels off the union where the *result* has no segment. They are missed, and count. Only where the truth "
+    "is void does nobody know.",
+    ("- both - void", "- both - void - int((there & (found == 0)).sum())"),
+)
+match.slip_of(
+    right_match,
+    "crowd taken off the union",
+    "You take pixels on a crowd off the union. A crowd excuses a segment without a match, and does nothing else.",
+    (
+        "        mine = []\n",
+        "        mine = []\n"
+        '        alike = [t["id"] for t in true_list if t.get("iscrowd") and t["category_id"] == p["category_id"]]\n'
+        "        many = int((here & torch.isin(true, torch.tensor(alike))).sum())\n",
+    ),
+    ("- both - void", "- both - void - many"),
+)
+match.slip_of(
+    right_match,
+    "any crowd excuses",
+    "You excuse a segment by a crowd of another category. What was said there is known to be wrong.",
+    (
+        """            if p["category_id"] != t["category_id"]:
+                continue
+            if t.get("iscrowd", 0):
+                crowd = both
+                continue
+""",
+        """            if t.get("iscrowd", 0):
+                crowd += both
+                continue
+            if p["category_id"] != t["category_id"]:
+                continue
+""",
+    ),
+)
+match.slip_of(
+    right_match,
+    "crowds not known",
+    "You treat a crowd as one thing. Look at `iscrowd`: such a segment is never matched and never missed, and pixels "
+    "on it excuse as void does.",
+    ('if t.get("iscrowd", 0):', "if False:"),
+    ('not in explained and not t.get("iscrowd", 0)]', "not in explained]"),
 )
 match.slip_of(
     right_match,
@@ -448,6 +518,17 @@ quality.slip_of(
 )  # fmt: skip
 quality.slip_of(
     right_quality,
+    "SQ of matched categories only",
+    "Your mean $SQ$ leaves categories without a match out. Their $SQ$ is 0, and they are in all three means.",
+    (
+        "return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))",
+        "found = [sq for _, sq, _ in rows if sq]\n"
+        "    pq, _, rq = (sum(column) / len(rows) for column in zip(*rows, strict=True))\n"
+        "    return pq, sum(found) / max(len(found), 1), rq",
+    ),
+)
+quality.slip_of(
+    right_quality,
     "categories thrown together",
     "You add the counts of all categories. Then frequent ones decide; each category should weigh the same.",
     ("total.get(category, (0.0, 0, 0, 0))", "total.get(0, (0.0, 0, 0, 0))"),
@@ -480,6 +561,26 @@ def _(images):
     if not values:
         return float("nan"), float("nan"), float("nan")
     means = [[sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in values.values()]
+    return tuple(sum(column) / len(means) for column in zip(*means, strict=True))
+
+
+@quality.slip(
+    "mean of the images' means",
+    "You average the categories of each image, and then the images. Add the counts of all images first, then divide, "
+    "once a category.",
+)
+def _(images):
+    means = []
+    for image in images:
+        rows = []
+        for iou, tp, fp, fn in image.values():
+            size = tp + 0.5 * fp + 0.5 * fn
+            if size > 0:
+                rows.append((iou / size, iou / max(tp, 1), tp / size))
+        if rows:
+            means.append([sum(column) / len(rows) for column in zip(*rows, strict=True)])
+    if not means:
+        return float("nan"), float("nan"), float("nan")
     return tuple(sum(column) / len(means) for column in zip(*means, strict=True))
 
 
@@ -538,6 +639,15 @@ def _(draw):
         [mask(3)], [0.9], [7], [1, 1, 1, 1, 1, 1, 2, 2], "a thing stands before stuff and cuts it in two"
     )
     yield case([mask(0, 1), mask(5)], [0.5, 0.49], [7, 8], empty, "a score at the threshold, and one below")
+    yield case([mask(0, 1), mask(1, 2)], [0.8, 0.8], [7, 8], empty, "equal scores: the first goes first")
+    yield case(
+        [mask(0, 1, 2), mask(2, 3, 4)], [0.9, 0.8], [7, 7], empty, "a third is taken, and a quarter allowed",
+        overlap_threshold=0.25,
+    )  # fmt: skip
+    yield case(
+        [mask(), mask(0, 1)], [0.9, 0.8], [7, 8], [0, 0, 0, 3, 3, 3, 2, 2],
+        "an empty mask; class 3 is to be ignored", ignore_index=3,
+    )  # fmt: skip
     for _ in range(draw.count):
         count, masks = draw.integer(2, 5), torch.zeros(6, 6, 8, dtype=torch.bool)
         for k in range(count):
@@ -586,6 +696,88 @@ fuse.slip_of(
     "You place the masks with the lowest scores first. Sort in descending order.",
     ("descending=True, stable=True", "stable=True"),
 )
+fuse.slip_of(
+    right_fuse,
+    "equal scores turned round",
+    "Of masks with equal scores you place the last one first. The first goes first: `descending=True, stable=True`.",
+    ("scores.argsort(descending=True, stable=True).tolist()", "scores.argsort(stable=True).flip(0).tolist()"),
+)
+fuse.slip_of(
+    right_fuse,
+    "always one half",
+    "You drop a mask of which more than a half is taken, whatever `overlap_threshold` is.",
+    ("taken / area > overlap_threshold", "taken / area > 0.5"),
+)
+fuse.slip_of(
+    right_fuse,
+    "always 255",
+    "You ignore class 255 of the class map, whatever `ignore_index` is.",
+    ("(0, ignore_index)", "(0, 255)"),
+)
+fuse.slip_of(
+    right_fuse,
+    "empty masks divide by 0",
+    "A mask without pixels has area 0, and you divide by it. It makes no segment.",
+    (
+        "taken == area or taken / area > overlap_threshold",
+        "taken / area > overlap_threshold or taken == area",
+    ),
+)
+fuse.slip_of(
+    right_fuse,
+    "score at the threshold dropped",
+    "You drop a mask whose score is just `score_threshold`. Those from it on are placed.",
+    ("scores[k] < score_threshold", "scores[k] <= score_threshold"),
+)
+fuse.slip_of(
+    right_fuse,
+    "limit for things, too",
+    "You drop things with few free pixels. The limit is for stuff; a thing may be as small as it is.",
+    ("taken == area or", "area - taken < stuff_area_limit or"),
+)
+fuse.slip_of(
+    right_fuse,
+    "ids that name the class",
+    "Your ids say the class, as encoded numbers do. Here they count from 1, in the order of placing; the list says "
+    "what each id is.",
+    (
+        'segments.append({"id": len(segments) + 1, "category_id": int(labels[k])})\n        ids[free] = len(segments)',
+        'number = 1000 * int(labels[k]) + 1 + sum(s["category_id"] == int(labels[k]) for s in segments)\n'
+        '        segments.append({"id": number, "category_id": int(labels[k])})\n'
+        "        ids[free] = number",
+    ),
+    (
+        'segments.append({"id": len(segments) + 1, "category_id": category})\n        ids[free] = len(segments)',
+        'segments.append({"id": 1000 * category, "category_id": category})\n        ids[free] = 1000 * category',
+    ),
+)
+
+
+@fuse.slip(
+    "stuff first",
+    "You place stuff first, and the masks get what is left. It is the other way round: things stand before stuff.",
+)
+def _(
+    masks, scores, labels, semantic, overlap_threshold=0.5, stuff_area_limit=4096, score_threshold=0.5,
+    ignore_index=255,
+):  # fmt: skip
+    ids, segments = torch.zeros_like(semantic), []
+    for category in semantic.unique().tolist():
+        free = (semantic == category) & (ids == 0)
+        if category in (0, ignore_index) or int(free.sum()) < stuff_area_limit:
+            continue
+        segments.append({"id": len(segments) + 1, "category_id": category})
+        ids[free] = len(segments)
+    for k in scores.argsort(descending=True, stable=True).tolist():
+        free = masks[k] & (ids == 0)
+        area, left = int(masks[k].sum()), int(free.sum())
+        if scores[k] < score_threshold or left == 0 or (area - left) / area > overlap_threshold:
+            continue
+        segments.append({"id": len(segments) + 1, "category_id": int(labels[k])})
+        ids[free] = len(segments)
+    return ids, segments
+
+
 fuse.slip_of(
     right_fuse,
     "share of the union",
@@ -731,6 +923,22 @@ pyramid.slip_of(
     "You average the two maps. They are added: the next layer finds its own weights.",
     ("level + above", "(level + above) / 2"),
 )
+
+
+@pyramid.slip(
+    "straight from each level",
+    "You enlarge each coarse map to each finer size at once. Go step by step and take the sum along: with odd sizes "
+    "the nearest pixel of the nearest pixel is another one.",
+)
+def _(levels):
+    merged = []
+    for i, level in enumerate(levels):
+        for coarser in levels[i + 1 :]:
+            level = level + torch.nn.functional.interpolate(
+                coarser, size=levels[i].shape[-2:], mode="nearest"
+            )
+        merged.append(level)
+    return merged
 
 
 @pyramid.slip(

@@ -45,6 +45,9 @@ def merge_top_down(levels: Sequence[Tensor]) -> list[Tensor]:
     tensor([[[[111., 111., 121., 121., 131.]]]])
     """
     merged = list(levels)
+    if len({level.shape[:2] for level in merged}) > 1 or any(level.dim() != 4 for level in merged):
+        shapes = [tuple(level.shape) for level in merged]
+        raise ValueError(f"levels must be (N, C, H, W) with one N and one C; got {shapes}")
     for finer in range(len(merged) - 2, -1, -1):
         size = merged[finer].shape[-2:]
         merged[finer] = merged[finer] + F.interpolate(merged[finer + 1], size=size, mode="nearest")
@@ -190,6 +193,8 @@ def fuse_panoptic(
     [{'id': 1, 'category_id': 5}, {'id': 2, 'category_id': 5}, {'id': 3, 'category_id': 2}]
     """
     _check_instances(masks, scores, labels, semantic)
+    if semantic.numel() and int((known := semantic.where(semantic != ignore_index, 0)).min()) < 0:
+        raise ValueError(f"semantic must hold categories from 0, or {ignore_index}; got {int(known.min())}")
     ids, segments = torch.zeros_like(semantic, dtype=torch.int64), []
     for k in _chosen(masks.bool(), scores, overlap_threshold, score_threshold):
         _place(ids, segments, masks[k].bool() & (ids == VOID), int(labels[k]))
@@ -214,7 +219,8 @@ def fuse_efficientps(a: Tensor, b: Tensor) -> Tensor:
 
     Notes
     -----
-    [4]_, section 3.4. No parameters. Its sign is that of the sum; near zero where the two cancel.
+    [4]_, section 3.4. No parameters. Its sign is that of the sum; near zero where the two cancel. Where one is minus
+    infinity, as outside of a box, so is the result, however small the other's sigmoid.
 
     Examples
     --------
@@ -223,7 +229,8 @@ def fuse_efficientps(a: Tensor, b: Tensor) -> Tensor:
     """
     if a.shape != b.shape:
         raise ValueError(f"a and b must have the same shape; got {tuple(a.shape)} and {tuple(b.shape)}")
-    return (a.sigmoid() + b.sigmoid()) * (a + b)
+    total = a + b
+    return torch.where(total == -torch.inf, total, (a.sigmoid() + b.sigmoid()) * total)
 
 
 def fuse_panoptic_logits(
@@ -245,7 +252,7 @@ def fuse_panoptic_logits(
     Parameters
     ----------
     logits : Tensor of shape (K, H, W)
-        Of the instances' masks, -inf outside of the box.
+        Of the instances' masks, -inf outside of the box: no pixel there is the instance's.
     scores : Tensor of shape (K,)
     labels : integer Tensor of shape (K,)
         Categories of the instances, `num_stuff` + 1 to C.
@@ -275,7 +282,7 @@ def fuse_panoptic_logits(
     >>> fuse_panoptic_logits(masks, torch.tensor([0.9]), torch.tensor([2]), semantic, 1, stuff_area_limit=1)[0]
     tensor([[1, 1, 2]])
     """
-    if semantic.dim() != 3 or not 0 <= num_stuff <= len(semantic):
+    if semantic.dim() != 3 or not len(semantic) or not 0 <= num_stuff <= len(semantic):
         raise ValueError(
             f"semantic must be (C, H, W), num_stuff 0 to C; got {tuple(semantic.shape)}, {num_stuff}"
         )
@@ -286,7 +293,8 @@ def fuse_panoptic_logits(
         raise ValueError(f"labels must be things, {wanted}; got {int(labels.min())} to {int(labels.max())}")
     chosen = _chosen(masks, scores, overlap_threshold, score_threshold)
     things = fuse_efficientps(logits[chosen], semantic[labels[chosen].long() - 1])
-    winner, said = torch.cat([things, semantic[:num_stuff]]).argmax(0), semantic.argmax(0) + 1
+    nobody = torch.full_like(semantic[:1], -torch.inf)
+    winner, said = torch.cat([nobody, things, semantic[:num_stuff]]).argmax(0) - 1, semantic.argmax(0) + 1
     ids, segments = nothing, []
     for number, k in enumerate(chosen):
         if (pixels := winner == number).any():
@@ -338,3 +346,5 @@ def _check_instances(masks: Tensor, scores: Tensor, labels: Tensor, semantic: Te
     for name, value in (("masks", masks), ("labels", labels), ("semantic", semantic)):
         if value.is_floating_point():
             raise ValueError(f"{name} must not be floating; got {value.dtype}: threshold or argmax first")
+    if len(labels) and int(labels.min()) < 0:
+        raise ValueError(f"labels must be categories, none below 0; got {int(labels.min())}")

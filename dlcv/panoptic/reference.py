@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_at_least
+from dlcv.arguments import check_at_least, per_axis
 
 VOID = 0
 """The id of pixels that belong to no segment."""
@@ -56,7 +57,7 @@ def encode_panoptic(semantic: Tensor, instance: Tensor, label_divisor: int = 100
     >>> encode_panoptic(torch.tensor([[0, 7, 7]]), torch.tensor([[0, 1, 2]]))
     tensor([[   0, 7001, 7002]])
     """
-    check_at_least(1, label_divisor=label_divisor)
+    _check_divisor(label_divisor)
     if semantic.shape != instance.shape:
         shapes = f"{tuple(semantic.shape)} and {tuple(instance.shape)}"
         raise ValueError(f"semantic and instance must have the same shape; got {shapes}")
@@ -84,7 +85,7 @@ def decode_panoptic(encoded: Tensor, label_divisor: int = 1000) -> tuple[Tensor,
     >>> decode_panoptic(torch.tensor([[0, 7001, 7002]]))
     (tensor([[0, 7, 7]]), tensor([[0, 1, 2]]))
     """
-    check_at_least(1, label_divisor=label_divisor)
+    _check_divisor(label_divisor)
     _check_whole("encoded", encoded)
     encoded = encoded.long()
     return encoded // label_divisor, encoded % label_divisor
@@ -503,6 +504,11 @@ def _mean(qualities) -> Quality:
 # ------------------------------------------------------------------------------- the door
 
 
+def _check_divisor(label_divisor: int) -> None:
+    per_axis("label_divisor", label_divisor, 1)
+    check_at_least(1, label_divisor=label_divisor)
+
+
 def _check_whole(name: str, numbers: Tensor, below: int | None = None) -> None:
     if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
         raise ValueError(f"{name} must hold whole numbers; got {numbers.dtype}")
@@ -525,6 +531,9 @@ def _check_result(
         if "id" not in segment or "category_id" not in segment:
             raise ValueError(f"a segment must have id and category_id; {name} has {dict(segment)}")
         number, category = segment["id"], segment["category_id"]
+        if not isinstance(number, Integral) or not isinstance(category, Integral):
+            found = f"{number!r} and {category!r}"
+            raise ValueError(f"id and category_id of a segment must be whole numbers; {name} has {found}")
         if number < 1 or number in known:
             raise ValueError(f"segments must have different ids from 1; {name} has {number} {_again(number)}")
         if categories is not None and category not in categories:

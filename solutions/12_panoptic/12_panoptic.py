@@ -206,7 +206,7 @@ figures.void_figure()
 # %% [markdown]
 # A **crowd** is a region in which people gave up telling things apart: a flock, the far end of a parking lot. It has
 # a category and the mark `iscrowd`. It is never matched and never missed. But pixels on a crowd of the segment's own
-# category excuse as void does: the two are added, and more than half is enough.
+# category excuse as void does: the two are added, and more than half is enough. In the union they stay.
 #
 # What is left over counts. Predicted segments without match or excuse are **false positives**. True segments without a
 # match, but for crowds, are **false negatives**. Matches are **true positives**.

@@ -91,7 +91,7 @@ def fuse_by_painting_backwards(
             taken = taken | masks[k]
     for category in range(1, 255):
         rest = (semantic == category) & ~taken
-        if rest.sum() >= max(stuff_area_limit, 1):
+        if rest.sum() >= max(stuff_area_limit, 1) and category != ignore_index:
             parts.append((category, rest))
     ids = sum(
         (place * pixels.long() for place, (_, pixels) in enumerate(parts, 1)), torch.zeros_like(semantic)

@@ -10,6 +10,7 @@ from dlcv.panoptic import (
     FeaturePyramid,
     fuse_efficientps,
     fuse_panoptic,
+    merge_top_down,
     panoptic_loss,
     validate_panoptic,
 )
@@ -100,6 +101,8 @@ def test_the_door_of_the_pyramid():
         FeaturePyramid([])
     with pytest.raises(ValueError, match="features must be 2 maps, fine to coarse; got 1"):
         FeaturePyramid([4, 4], 2)([draw(1, 4, 2, 2)])
+    with pytest.raises(ValueError, match=r"with one N and one C; got \[\(1, 2, 4, 4\), \(1, 3, 2, 2\)\]"):
+        merge_top_down([draw(1, 2, 4, 4), draw(1, 3, 2, 2)])
 
 
 # ------------------------------------------------------------------------------- the loss
@@ -224,6 +227,12 @@ def test_the_door_of_the_fusion():
         fuse_panoptic(masks, torch.ones(2), torch.ones(1).long(), semantic)
     with pytest.raises(ValueError, match=r"masks must not be floating; got torch\.float32"):
         fuse_panoptic(masks.float(), torch.ones(1), torch.ones(1).long(), semantic)
+    with pytest.raises(ValueError, match="labels must be categories, none below 0; got -1"):
+        fuse_panoptic(masks, torch.ones(1), torch.tensor([-1]), semantic)
+    with pytest.raises(ValueError, match="semantic must hold categories from 0, or 255; got -2"):
+        fuse_panoptic(masks, torch.ones(1), torch.tensor([1]), semantic - 2)
+    ignored = fuse_panoptic(masks, torch.ones(1), torch.tensor([1]), semantic - 2, 0.5, 1, ignore_index=-2)
+    assert ignored[0].sum() == 1
 
 
 # ------------------------------------------------------------------------------- EfficientPS
@@ -245,3 +254,5 @@ def test_agreement_is_stronger_than_the_sum_of_two_halves():
     )
     with pytest.raises(ValueError, match=r"same shape; got \(2,\) and \(3,\)"):
         fuse_efficientps(torch.zeros(2), torch.zeros(3))
+    never = torch.tensor([-torch.inf] * 3)
+    assert torch.equal(fuse_efficientps(never, torch.tensor([5.0, -200.0, -torch.inf])), never)

@@ -178,6 +178,22 @@ def test_outside_of_its_box_an_instance_wins_nothing():
     assert not things & set(ids[:, 5:].unique().tolist())
 
 
+def test_outside_of_its_box_an_instance_wins_nothing_however_sure_the_class_map_is_that_nothing_is_there():
+    logits = torch.tensor([[[3.0, -torch.inf]]])
+    semantic = torch.tensor([[[-300.0, -300.0]], [[-200.0, -200.0]]])  # stuff, and the instance's category
+    scores, labels = torch.tensor([0.9]), torch.tensor([2])
+    for num_stuff in (1, 0):
+        ids, segments = fuse_panoptic_logits(logits, scores, labels, semantic, num_stuff, stuff_area_limit=1)
+        assert ids.tolist() == [[1, 0]]
+        assert segments == [{"id": 1, "category_id": 2}]
+
+
+def test_without_an_instance_and_without_stuff_all_is_void():
+    nothing = torch.zeros(0, 2, 3), torch.zeros(0), torch.zeros(0).long()
+    ids, segments = fuse_panoptic_logits(*nothing, torch.zeros(2, 2, 3), 0)
+    assert not ids.any() and segments == []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -100,6 +100,10 @@ def test_what_does_not_fit_is_refused():
         decode_panoptic(torch.tensor([[-1, 4]]))
     with pytest.raises(ValueError, match="label_divisor must be at least 1; got 0"):
         decode_panoptic(torch.tensor([[1]]), 0)
+    with pytest.raises(ValueError, match=r"label_divisor must be an int; got 10\.5"):
+        encode_panoptic(torch.tensor([[1]]), torch.tensor([[1]]), 10.5)
+    with pytest.raises(ValueError, match=r"must be whole numbers; the result has tensor\(1\) and 7"):
+        validate_panoptic(torch.tensor([[1]]), [{"id": torch.tensor(1), "category_id": 7}], {7: True})
 
 
 def test_segments_partition_what_is_not_void():
