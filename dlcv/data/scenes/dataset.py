@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from dlcv.arguments import check_whole
 from dlcv.data.scenes.options import SceneOptions
 from dlcv.data.scenes.render import render
 from dlcv.data.scenes.scene import Scene, SceneBatch, joined
@@ -56,8 +57,7 @@ class SceneDataset(Dataset):
         options: SceneOptions | None = None,
         **changes,
     ) -> None:
-        if length < 1:
-            raise ValueError(f"length must be at least 1; got {length}")
+        check_whole(1, length=length)
         self.length, self.size, self.seed, self.start, self.device = length, size, seed, start, device
         self.options = SceneOptions(**{**(options.to_dict() if options else {}), **changes})
 
@@ -73,11 +73,7 @@ class SceneDataset(Dataset):
 
     def batch(self, indices: Iterable[int]) -> SceneBatch:
         """Return several scenes as a batch; much faster than one after the other."""
-        indices = [int(index) for index in indices]
-        for index in indices:
-            if not 0 <= index < self.length:
-                raise IndexError(f"scene {index} of {self.length}")
-        numbers = [self.start + index for index in indices]
+        numbers = [self.start + index for index in checked(indices, self.length)]
         return render(numbers, self.size, seed=self.seed, device=self.device, options=self.options)
 
     def fingerprint(self) -> str:
@@ -135,8 +131,6 @@ class CachedScenes(Dataset):
         return len(self.kept["image"])
 
     def __getitem__(self, index: int) -> Scene:
-        if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {len(self)}")
         return self.batch([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Scene]:
@@ -144,7 +138,16 @@ class CachedScenes(Dataset):
 
     def batch(self, indices: Iterable[int]) -> SceneBatch:
         """Return several scenes as a batch."""
-        return unpacked(self.kept, [int(index) for index in indices]).to(self.device)
+        return unpacked(self.kept, checked(indices, len(self))).to(self.device)
+
+
+def checked(indices: Iterable[int], length: int) -> list[int]:
+    """Return the numbers of scenes as a list, none of them outside of the data set."""
+    indices = [int(index) for index in indices]
+    for index in indices:
+        if not 0 <= index < length:
+            raise IndexError(f"scene {index} of {length}")
+    return indices
 
 
 def packed(batch: SceneBatch) -> dict[str, Tensor | list[Tensor]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from numbers import Real
+
+from dlcv.arguments import check_at_least, check_whole, per_axis, several
 
 CLASSES = ("sky", "ground", "wall", "water", "ball", "box", "can", "cone", "lamp", "table")
 """Class names; a class id is a position in this tuple. The first four are stuff, the others things."""
@@ -68,8 +71,8 @@ class SceneOptions:
     def __post_init__(self) -> None:
         if self.family not in ("room", "street", "mixed"):
             raise ValueError(f'family must be "room", "street" or "mixed"; got {self.family!r}')
-        least, most = self.things
-        if not 0 <= least <= most <= MOST_THINGS:
+        things = several("things", self.things)
+        if len(things) != 2 or not 0 <= things[0] <= things[1] <= MOST_THINGS:
             raise ValueError(f"things must be (least, most) within 0 and {MOST_THINGS}; got {self.things}")
         unknown = [name for name in self.classes if name not in THINGS]
         if unknown or not self.classes:
@@ -79,8 +82,9 @@ class SceneOptions:
                 raise ValueError(f"{name} must be from 0 to 1; got {getattr(self, name)}")
         if self.foreground is not None and not 0.001 <= self.foreground <= 0.6:
             raise ValueError(f"foreground must be from 0.001 to 0.6, or None; got {self.foreground}")
-        if min(self.supersample, self.shadow_samples) < 1 or min(self.void, self.noise) < 0:
-            raise ValueError("supersample and shadow_samples start at 1, void and noise at 0")
+        check_whole(1, supersample=self.supersample, shadow_samples=self.shadow_samples)
+        check_whole(0, void=self.void)
+        check_at_least(0, noise=per_axis("noise", self.noise, 1, Real))
 
     def to_dict(self) -> dict:
         """Return the options as plain data, for example to name a cache."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from dlcv.arguments import pair, per_axis
 from dlcv.data.scenes.draws import Draws, mix, mix32
 from dlcv.data.scenes.layout import Layout, lay_out
 from dlcv.data.scenes.options import SceneOptions
@@ -32,7 +33,7 @@ def render(
     ----------
     scenes : sequence of int
         Numbers of the scenes. A scene depends on its number, the seed, the size and the options, and on
-        nothing else: not on the batch that it is in, nor on the device.
+        nothing else: not on the batch that it is in, nor on the device. (The last bit of a colour may.)
     size : int or (height, width)
         In pixels.
     seed : int
@@ -45,6 +46,11 @@ def render(
     -------
     SceneBatch
 
+    Raises
+    ------
+    ValueError
+        If a number, the size or an option is out of its range.
+
     Examples
     --------
     >>> batch = render(range(2), size=32, family="room")
@@ -52,9 +58,14 @@ def render(
     (torch.Size([2, 3, 32, 32]), torch.Size([2, 32, 32]))
     """
     options = SceneOptions(**{**(options.to_dict() if options else {}), **changes})
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = pair("size", size)
+    per_axis("seed", seed, 1)
     if min(height, width) < 8:
         raise ValueError(f"size must be at least 8 pixels; got {height} x {width}")
+    if not hasattr(scenes, "__len__"):
+        raise ValueError(f"scenes must be a sequence of whole numbers; got {scenes!r}")
+    if any(number != int(number) for number in scenes):
+        raise ValueError(f"scenes must be whole numbers; got {scenes}")
     if not len(scenes):
         raise ValueError("scenes is empty: give at least one number")
     # Labels need float64, which Apple's MPS does not have: there the CPU renders.

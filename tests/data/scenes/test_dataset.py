@@ -43,6 +43,8 @@ def test_beyond_the_end(scenes):
         scenes[6]
     with pytest.raises(IndexError):
         CachedScenes(scenes)[6]
+    with pytest.raises(IndexError, match="scene -1 of 6"):
+        CachedScenes(scenes).batch([0, -1])
     assert len(list(CachedScenes(scenes))) == 6
     with pytest.raises(ValueError, match="at least 1"):
         SceneDataset(0)

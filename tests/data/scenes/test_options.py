@@ -186,7 +186,13 @@ def test_materials_are_drawn_alike_for_all_classes():
         ({"classes": ()}, "classes must be some of"),
         ({"camouflage": 1.5}, "camouflage must be from 0 to 1; got 1.5"),
         ({"foreground": 0.0}, "foreground must be from 0.001 to 0.6"),
-        ({"supersample": 0}, "supersample and shadow_samples start at 1"),
+        ({"supersample": 0}, "supersample must be at least 1; got 0"),
+        ({"shadow_samples": 1.5}, r"shadow_samples must be an int; got 1\.5"),
+        ({"void": -1}, "void must be at least 0; got -1"),
+        ({"noise": float("nan")}, "noise must be a number; got nan"),
+        ({"noise": -0.1}, r"noise must be at least 0; got -0\.1"),
+        ({"things": 5}, "things must be a sequence of ints; got 5"),
+        ({"things": (1, 2, 3)}, r"things must be \(least, most\) within 0 and 16; got \(1, 2, 3\)"),
     ],
 )
 def test_bad_options_fail_at_the_door(options, message):

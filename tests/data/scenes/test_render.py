@@ -267,6 +267,14 @@ def test_a_batch_is_a_sequence_of_scenes(batch):
 def test_bad_input_fails_at_the_door():
     with pytest.raises(ValueError, match="at least 8 pixels; got 4 x 64"):
         render([0], (4, 64))
+    with pytest.raises(ValueError, match=r"size must be an int or a pair of ints; got \(8\.5, 9\)"):
+        render([1], size=(8.5, 9))
+    with pytest.raises(ValueError, match="seed must be an int"):
+        render([1], size=8, seed=0.5)
+    with pytest.raises(ValueError, match="scenes must be a sequence of whole numbers; got 3"):
+        render(3)
+    with pytest.raises(ValueError, match=r"scenes must be whole numbers; got \[1\.5\]"):
+        render([1.5])
     with pytest.raises(ValueError, match="scenes is empty"):
         render([])
 
