@@ -168,7 +168,7 @@ def _essay_row(essay: Essay, mark: Mark | None) -> dict[str, Any]:
     kind = "not answered" if not essay.answered else "read by a person soon" if open_ else "read by a person"
     return {
         "name": essay.name,
-        "title": essay.name.replace("_", " ").replace("-", " ").capitalize(),
+        "title": _heading(essay),
         "mark": "…" if open_ else "○" if not essay.answered else "✎",
         "tone": "calm",
         "kind": kind,
@@ -179,6 +179,12 @@ def _essay_row(essay: Essay, mark: Mark | None) -> dict[str, Any]:
         "comment": mark.comment or "",
         "essay": True,
     }
+
+
+def _heading(essay: Essay) -> str:
+    """What the notebook calls the question: its first heading; the cell's name where a learner has removed that."""
+    found = re.search(r"^#{1,6} +(\S.{0,80})$", essay.text, re.MULTILINE)
+    return found[1] if found else re.sub(r"[_-]", " ", essay.name).capitalize()
 
 
 def _line_named(verdict: Verdict) -> list[int]:

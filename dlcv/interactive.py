@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from IPython.display import display
-from ipywidgets import Box, Layout, Widget
+from ipywidgets import Box, Layout, SelectionSlider, Widget
 
 from dlcv.plotting import Picture
 
@@ -14,6 +14,9 @@ __all__ = ["explore", "follow"]
 
 PAUSE = 0.02
 """Seconds in which changes gather before the picture is drawn once for all of them."""
+
+WIDTH, LETTERS, A_LETTER = 300, 10, 12
+"""A control's usual width in pixels, the letters of a value for which it has room, and what each other letter takes."""
 
 
 def explore(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:
@@ -27,8 +30,19 @@ def explore(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:
         As for `follow`.
     """
     controls = tuple(controls)
+    for control in controls:
+        make_room(control)
     display(Box(controls, layout=Layout(flex_flow="row wrap")))
     follow(controls, draw)
+
+
+def make_room(control: Widget) -> None:
+    """Widen a slider whose values are words, so that the longest of them can be read."""
+    if isinstance(control, SelectionSlider):
+        words = [str(option[0] if isinstance(option, tuple) else option) for option in control.options]
+        more = max(map(len, words)) - LETTERS
+        if more > 0:
+            control.layout.width = f"{WIDTH + A_LETTER * more}px"
 
 
 def follow(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from ipywidgets import IntSlider
+from ipywidgets import IntSlider, SelectionSlider
 
 from dlcv import interactive
 
@@ -38,6 +38,14 @@ def test_controls_stand_above_the_picture_in_rows_that_wrap(screen):
     assert picture == 6
     other.value = 7
     assert screen.shown[2:] == [8]
+
+
+def test_a_slider_of_long_words_is_wider(screen):
+    short = SelectionSlider(options=[2, 128])
+    long = SelectionSlider(options=[("nearest", 0), ("corners aligned", 1)])
+    interactive.explore([short, long], lambda: None)
+    assert short.layout.width is None
+    assert long.layout.width == "360px"
 
 
 def test_without_a_running_loop_each_change_is_drawn_at_once(screen):

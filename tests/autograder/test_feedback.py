@@ -91,6 +91,19 @@ def test_pages_ask_nothing_of_the_network():
     assert not re.search(r"@import|<link|url\(", html)
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("## In your own words\n\nWhy?\n\nBecause.", "In your own words"),
+        ("Because.", "Which way"),
+        ("## <b>mine</b>\n\nBecause.", "&lt;b&gt;mine&lt;/b&gt;"),
+    ],
+)
+def test_an_essay_is_called_as_in_the_notebook(text, title):
+    page = feedback_page(result(essays=[Essay("which-way", 2.0, text, True)]), {}, TITLES)
+    assert f">{title}</a>" in page
+
+
 def test_an_essay_waits_and_then_shows_what_a_human_gave():
     waiting = result(essays=[Essay("why", 2.0, "Because.", True)])
     assert "2 not graded yet" in page(waiting)
