@@ -32,14 +32,12 @@ test-versions: $(VENV)/.installed ## run the notebooks with the oldest versions 
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m versions tests/colab $(PYTEST_ARGS)
 
 lab: $(VENV)/.installed ## open the student notebooks in JupyterLab
-	@$(BIN)/python -m autograder build
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks
 
 build: $(VENV)/.installed ## rebuild notebooks/ from solutions/
 	@$(BIN)/python -m autograder build
 
 site: $(VENV)/.installed ## make the course's web pages in docs/_build/html; SOLUTIONS=1 shows the solutions, too
-	@$(BIN)/python -m autograder build
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html $(if $(SOLUTIONS),-t solutions) docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -21,6 +21,7 @@ from .first_cell import add_first_cell
 from .preprocessors import CLEAN, FINISH
 from .rules import broken_rules
 from .source import PICTURE_ROLES, Cell, read_source
+from .worked_in import worked_in
 
 __all__ = ["Built", "build", "source_notebook", "student_notebook", "text_of"]
 
@@ -48,11 +49,19 @@ class Built:
             self.course.source(name) / f"{name}.ipynb": text_of(self.source),
         }
 
-    def write(self) -> list[Path]:
-        for path, text in self.files.items():
+    def kept(self) -> Path | None:
+        """The student notebook, where somebody has worked in it: nothing takes that away unasked."""
+        path = self.course.notebook(self.chapter)
+        return path if worked_in(path) and not self.is_committed() else None
+
+    def write(self, *, replace: bool = False) -> list[Path]:
+        """Write both notebooks, but for one that somebody has worked in; `replace` writes that as well."""
+        kept = None if replace else self.kept()
+        files = {path: text for path, text in self.files.items() if path != kept}
+        for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-        return list(self.files)
+        return list(files)
 
     def is_committed(self) -> bool:
         """Is the student notebook in the repository the one that the source gives?"""

@@ -44,12 +44,16 @@ def main() -> None:
 @click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
 @click.option("--check", is_flag=True, help="Write nothing; fail when a notebook differs from its source.")
 @click.option("--allow-missing-figures", is_flag=True, help="Build although a figure is not stored yet.")
+@click.option("--replace", is_flag=True, help="Also replace notebooks that somebody has worked in.")
 @course_option
-def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, folder: Path | None) -> None:
+def build(
+    chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, replace: bool, folder: Path | None
+) -> None:
     """Make notebooks from solutions/: the students' and nbgrader's.
 
     CHAPTER is a chapter's name, folder or number; none means all. Writes
-    notebooks/NN_chapter/NN_chapter.ipynb for learners and the same under course/source for nbgrader.
+    notebooks/NN_chapter/NN_chapter.ipynb for learners and the same under course/source for nbgrader. A notebook
+    that somebody has worked in stays as it is.
     """
     with plain_errors():
         from . import build as builder
@@ -63,8 +67,14 @@ def build(chapters: tuple[str, ...], check: bool, allow_missing_figures: bool, f
                 broken.append(str(error))
                 continue
             if not check:
-                for path in built.write():
+                kept = None if replace else built.kept()
+                for path in built.write(replace=replace):
                     click.echo(shown(course, path))
+                if kept:
+                    click.echo(
+                        f"{shown(course, kept)} stays: somebody has worked in it. "
+                        f"A fresh one in its place: autograder build --replace {chapter}"
+                    )
             elif not built.is_committed():
                 broken.append(
                     f"{shown(course, course.notebook(chapter))} is not what its source gives; "

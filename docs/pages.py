@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import nbformat
@@ -47,15 +47,14 @@ def write(course: Course, docs: Path, *, solutions: bool = False) -> None:
     for name in FOLDERS:
         shutil.rmtree(docs / name, ignore_errors=True)
         (docs / name).mkdir()
-    chapters = [chapter for chapter in course.chapters if student_notebook(course, chapter).is_file()]
-    names = [chapter.folder for chapter in chapters]
-    for chapter in chapters:
-        notebook = nbformat.read(student_notebook(course, chapter), as_version=4)
+    notebooks = {chapter: student_notebook(course, chapter) for chapter in course.chapters}
+    chapters, names = list(notebooks), [chapter.folder for chapter in notebooks]
+    for chapter, notebook in notebooks.items():
         nbformat.write(readable(notebook), docs / "chapters" / f"{chapter.folder}.ipynb")
         put(docs / "mistakes" / f"{chapter.folder}.md", mistakes(chapter))
     if solutions:
         write_solutions(course, chapters, docs / "solved")
-    put(docs / "course.md", course_map(course, chapters))
+    put(docs / "course.md", course_map(notebooks))
     write_api(chapters, docs / "api")
     put(docs / "chapters" / "index.md", contents("Chapters", names))
     put(docs / "mistakes" / "index.md", contents("Common mistakes", names, ABOUT_MISTAKES))
@@ -63,8 +62,11 @@ def write(course: Course, docs: Path, *, solutions: bool = False) -> None:
     put(docs / "solved" / "index.md", contents("Solutions", names if solutions else (), about))
 
 
-def student_notebook(course: Course, chapter: Chapter) -> Path:
-    return course.root / "notebooks" / chapter.folder / f"{chapter.folder}.ipynb"
+def student_notebook(course: Course, chapter: Chapter) -> nbformat.NotebookNode:
+    """What learners get, from its source: in the one that lies in `notebooks/`, somebody may have worked."""
+    from autograder.build import build
+
+    return build(course, chapter, allow_missing_figures=True).student
 
 
 def readable(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -109,18 +111,16 @@ def contents(title: str, pages: Iterable[str], text: str = "") -> str:
 # the course map
 
 
-def course_map(course: Course, chapters: Iterable[Chapter]) -> str:
+def course_map(notebooks: Mapping[Chapter, nbformat.NotebookNode]) -> str:
     """A table of all chapters, then each in a few lines: what it needs, what is asked, how long it takes."""
-    chapters = list(chapters)
-    rows = [row_on_the_map(course, chapter) for chapter in chapters]
+    rows = [row_on_the_map(*each) for each in notebooks.items()]
     head = "| chapter | builds on | minutes | exercises | points | difficulty |\n|---|---|---|---|---|---|"
     parts = ["# Course map", ABOUT_MAP, "\n".join([head, *rows])]
-    return "\n\n".join([*parts, *(on_the_map(course, chapter) for chapter in chapters)]) + "\n"
+    return "\n\n".join([*parts, *(on_the_map(*each) for each in notebooks.items())]) + "\n"
 
 
-def row_on_the_map(course: Course, chapter: Chapter) -> str:
+def row_on_the_map(chapter: Chapter, notebook: nbformat.NotebookNode) -> str:
     exercises = list(load_exercises(chapter.name).values())
-    notebook = nbformat.read(student_notebook(course, chapter), as_version=4)
     cells = (
         f"{chapter.number:02d} [{chapter.title}](chapters/{chapter.folder}.ipynb)",
         ", ".join(builds_on(notebook, chapter)),
@@ -138,11 +138,10 @@ def builds_on(notebook: nbformat.NotebookNode, chapter: Chapter) -> list[str]:
     return sorted({number for number in re.findall(r"\b\d\d\b", wanted) if int(number) < chapter.number})
 
 
-def on_the_map(course: Course, chapter: Chapter) -> str:
+def on_the_map(chapter: Chapter, notebook: nbformat.NotebookNode) -> str:
     exercises = list(load_exercises(chapter.name).values())
     points = sum(exercise.points for exercise in exercises)
     asked = "\n".join(f"{number}. {exercise.title}" for number, exercise in enumerate(exercises, 1))
-    notebook = nbformat.read(student_notebook(course, chapter), as_version=4)
     return (
         f"## {chapter.number:02d} [{chapter.title}](chapters/{chapter.folder}.ipynb)\n\n"
         f"About {chapter.minutes} minutes · {plural(len(exercises), 'exercise')} · {plural(points, 'point')} · "

@@ -1,5 +1,6 @@
 """The site is built once, with warnings as errors; then its pages are read as a browser without a network would."""
 
+import importlib
 import os
 import re
 import shutil
@@ -174,8 +175,7 @@ def test_behind_the_switch_solutions_are_run_and_shown(tmp_path):
 def test_on_a_solutions_page_a_quick_training_is_no_result(monkeypatch):
     """What it printed is left out, all pictures are those that are stored, and what comes after it can use it."""
     monkeypatch.syspath_prepend(ROOT / "docs")
-    from solved import solved
-
+    solved = importlib.import_module("solved").solved
     draw = "display({'image/png': 'bmV3'}, raw=True)"
     cells = [
         a_cell("experiment", f"network = 'hardly trained'; print(0.03); {draw}"),

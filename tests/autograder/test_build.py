@@ -313,6 +313,39 @@ def test_written_files_are_what_check_compares(trial):
     assert not trial.build().is_committed()
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda notebook: notebook.metadata.language_info.update(version="3.12.1"),  # saved by Jupyter
+        lambda notebook: notebook.cells[-1].update(execution_count=1),
+    ],
+)
+def test_a_notebook_that_somebody_has_worked_in_stays(trial, monkeypatch, work):
+    """A learner starts the course again, an evening's answers in it: they are there in the end."""
+    monkeypatch.chdir(trial.course.root)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    path = trial.course.notebook(trial.chapter)
+    trial.build().write()
+    notebook = build.build(trial.course, trial.chapter).student
+    notebook.cells.append(nbformat.v4.new_code_cell("mine = 3"))
+    work(notebook)
+    nbformat.write(notebook, path)
+    said = CliRunner().invoke(main, ["build"])
+    assert said.exit_code == 0
+    assert "notebooks/04_doubling/04_doubling.ipynb stays: somebody has worked in it." in said.output
+    assert "mine = 3" in path.read_text()
+    assert "stays" not in CliRunner().invoke(main, ["build", "--replace", "doubling"]).output
+    assert trial.build().is_committed()
+
+
+def test_a_notebook_with_the_marks_of_a_merge_is_built_anew(trial):
+    path = trial.course.notebook(trial.chapter)
+    trial.build().write()
+    path.write_text("<<<<<<< HEAD\n" + path.read_text())
+    trial.build().write()
+    assert trial.build().is_committed()
+
+
 # rules: what is refused, and in which words
 
 NOT_SHORT = "\n".join(f"x = {number}" for number in range(11))
