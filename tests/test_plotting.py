@@ -165,6 +165,16 @@ def test_the_same_picture_has_the_same_bytes():
     assert draw() == draw()
 
 
+def test_titles_of_panels_that_keep_their_shape_stay_inside():
+    figure, axes = plotting.new_figure(1, 4, height=2.5)
+    for axis in axes:
+        axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        plotting.bare(axis, "a Title")
+    shown = pixels(figure)[..., :3]
+    assert shown[:2].min() > 0.9
+    assert shown[:30].min() < 0.5  # here they are
+
+
 def test_a_number_grid_writes_every_number():
     figure, axis = plotting.new_figure(width=3)
     plotting.number_grid(axis, [[1, -2.5], [float("nan"), 0.125]], "filter", mark=[(0, 1)])

@@ -161,20 +161,20 @@ def decoder_figure() -> Picture:
     _box(axis, 2.3, 2.4, "backbone\nto stride 4", BLANK)
     _box(axis, 4.5, 2.4, "to stride 16,\ndilated", BLANK)
     _box(axis, 6.5, 2.4, "ASPP\n256", COARSE, width=1.2)
-    _box(axis, 8.3, 2.4, "enlarged 4×", COARSE, width=1.4)
+    _box(axis, 8.3, 2.4, "enlarged 4×", COARSE, width=1.6)
     _box(axis, 4.5, 0.6, "1×1: 48 channels", FINE, width=2.2)
     _box(axis, 8.3, 0.6, "stacked: 304", GLOBAL, width=1.7)
     _box(axis, 10.6, 0.6, "3×3, 3×3, 1×1", COARSE, width=2.0)
-    _box(axis, 12.8, 0.6, "enlarged 4×", COARSE, width=1.4)
+    _box(axis, 12.9, 0.6, "enlarged 4×", COARSE, width=1.6)
     for start, end in (
         ((1.15, 2.4), (1.55, 2.4)), ((3.05, 2.4), (3.75, 2.4)), ((5.25, 2.4), (5.9, 2.4)),
-        ((7.1, 2.4), (7.6, 2.4)), ((8.3, 2.15), (8.3, 0.87)), ((2.3, 2.15), (3.4, 0.65)),
-        ((5.62, 0.6), (7.43, 0.6)), ((9.17, 0.6), (9.58, 0.6)), ((11.62, 0.6), (12.08, 0.6)),
+        ((7.1, 2.4), (7.5, 2.4)), ((8.3, 2.15), (8.3, 0.87)), ((2.3, 2.15), (3.4, 0.65)),
+        ((5.62, 0.6), (7.43, 0.6)), ((9.17, 0.6), (9.58, 0.6)), ((11.62, 0.6), (12.1, 0.6)),
     ):  # fmt: skip
         arrow(axis, start, end)
     axis.text(2.65, 1.15, "fine", ha="right", fontsize=10, color=INK)
     axis.text(8.45, 1.5, "coarse", fontsize=10, color=INK)
-    axis.set(xlim=(-0.1, 13.6), ylim=(0.1, 2.9))
+    axis.set(xlim=(-0.1, 13.8), ylim=(0.1, 2.9))
     bare(axis)
     return figure
 

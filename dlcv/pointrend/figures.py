@@ -153,7 +153,7 @@ def coarse_figure(number: int = 4, stride: int = 16) -> Picture:
     wrong = smooth != drawn.labels
     outline = torch.from_numpy(boundaries(drawn.labels))[None, None].float()
     near = F.max_pool2d(outline, 17, stride=1, padding=8)[0, 0] > 0
-    figure, axes = new_figure(1, 4, height=2.75)
+    figure, axes = new_figure(1, 4, height=2.9)
     show(axes[0], drawn.image, f"{SIDE} × {SIDE}")
     show(axes[1], drawn.coarse[0].argmax(0), f"coarse: {SIDE // stride} × {SIDE // stride}")
     show(axes[2], smooth, "enlarged, bilinear")

@@ -225,8 +225,8 @@ print("eval:", tuple(head.eval()(x).shape))
 # %% [markdown]
 # ## Pyramid pooling
 #
-# PSPNet asks the same question and answers without dilation. Average the map over 1 × 1, 2 × 2, 3 × 3 and 6 × 6 bins.
-# Each grid is a summary: of the place, of its quarters, of its parts.
+# PSPNet asks the same question and answers it with means instead of rates. Average the map over 1 × 1, 2 × 2, 3 × 3 and
+# 6 × 6 bins. Each grid is a summary: of the place, of its quarters, of its parts.
 
 # %% role="figure" name="pyramid" alt="A scene, and its averages over 1, 4, 9 and 36 bins; below each the same enlarged bilinearly, from one grey to a blurred picture."
 figures.pyramid_figure()
@@ -543,9 +543,10 @@ check.grade("pairwise_kernel", pairwise_kernel)
 # Hints for pairwise_kernel.
 
 # %% [markdown]
-# The cheapest labelling of all pixels at once cannot be computed. **Mean field** gives up one thing: it keeps a
-# probability $Q_i(l)$ for each pixel alone, as if they did not know each other, and makes each as good as it can be
-# *given the others*. Suppose pixel $i$ had class $l$. What does it pay, on average over the others?
+# With more than two classes nobody knows how to find the cheapest labelling of all pixels in bearable time. **Mean
+# field** gives up one thing: it keeps a probability $Q_i(l)$ for each pixel alone, as if they did not know each other,
+# and makes each as good as it can be *given the others*. Suppose pixel $i$ had class $l$. What does it pay, on average
+# over the others?
 #
 # $$u_i(l) + \sum_{j \ne i} k_{ij} \sum_{l' \ne l} Q_j(l')$$
 #
@@ -639,6 +640,8 @@ crf_widget()
 #
 # Beside mean IoU and boundary IoU you see the IoU of large things: things that fill at least a fiftieth of the image,
 # with all smaller ones left out.
+#
+# The three loss curves come one below the other, in this order: plain, PPM, ASPP.
 #
 # **Guess first:** which of the three numbers will context raise?
 
