@@ -112,7 +112,7 @@ def _draw_counts(axis: Axes, size: int, kernel_size: int, stride: int) -> None:
     counts = overlap_counts(size, kernel_size, stride)
     plane = torch.outer(counts, counts)
     if kernel_size % stride == 0:
-        words = "even inside"
+        words = "all alike inside"
     else:
         words = "some get none" if kernel_size < stride else "a checkerboard"
     title = f"copies that reach each pixel: {words}"

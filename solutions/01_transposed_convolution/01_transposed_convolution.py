@@ -495,8 +495,8 @@ figures.spread_figure()
 # **Why this border?** Without padding, output 0 receives from the first pixel only. So its window has to end on that pixel,
 # and the other $k - 1$ numbers hang over. Padding trims $p$ outputs, so the window starts $p$ later: the border is $k - 1 - p$.
 #
-# Do not mix this up with *dilated* (atrous) convolution, as you will see on slides. There the **filter** is spread with
-# zeros, here the **input** is. Chapter 03 is about the other one.
+# You will see slides that mix this up with *dilated* (atrous) convolution. There the **filter** is spread with zeros,
+# here the **input** is. Chapter 03 is about the other one.
 #
 # ### Exercise 7 · Spread, flip, slide
 #
