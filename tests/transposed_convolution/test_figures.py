@@ -66,7 +66,12 @@ def test_the_first_step_is_an_empty_canvas():
 
 @pytest.mark.parametrize(
     ("kernel_size", "stride", "words"),
-    [(3, 2, "a checkerboard"), (4, 2, "all alike inside"), (2, 3, "some get none"), (3, 1, "all alike inside")],
+    [
+        (3, 2, "a checkerboard"),
+        (4, 2, "all alike inside"),
+        (2, 3, "some get none"),
+        (3, 1, "all alike inside"),
+    ],
 )
 def test_the_count_map_is_named(kernel_size, stride, words):
     figure = widget.make(kernel_size=kernel_size, stride=stride)
