@@ -1,6 +1,7 @@
 """One thread a process: the tests run in parallel, and a forked grader must not inherit a thread pool.
 
-Tests that need a GPU carry the mark `gpu`; where there is none they are skipped, and say so.
+Tests that need a GPU carry the mark `gpu`; where there is none they are skipped, and say so. Tests that fetch packages
+from the index carry the mark `versions`; they run where somebody asks for them.
 """
 
 import os
@@ -19,8 +20,14 @@ hypothesis.settings.register_profile("course", deadline=None)
 hypothesis.settings.load_profile("course")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="needs a GPU, and torch sees none that speaks CUDA"))
+        skip(items, "gpu", "needs a GPU, and torch sees none that speaks CUDA")
+    if "versions" not in (config.option.markexpr or ""):
+        skip(items, "versions", "asked for by `make test-versions`, or by -m versions")
+
+
+def skip(items, mark: str, reason: str) -> None:
+    for item in items:
+        if item.get_closest_marker(mark):
+            item.add_marker(pytest.mark.skip(reason=reason))

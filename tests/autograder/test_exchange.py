@@ -3,72 +3,28 @@
 from __future__ import annotations
 
 import getpass
-import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from autograder.exchange import let_through, put_beside
 
-ANSWER = """\
-def stretch(image, low, high):
-    return ((image - low) / (high - low)).clamp(0, 1)
-"""
-
-
-class Hub:
-    """A place for the exchange, an instructor with a course, and a student with a home."""
-
-    def __init__(self, root: Path, folder: Path):
-        self.root, self.home = root, folder / "student"
-        self.exchange = folder / "exchange"
-        self.exchange.mkdir(mode=0o777)
-        self.exchange.chmod(0o777)
-        self.home.mkdir()
-        self.settings = folder / "settings"
-        self.settings.mkdir()
-        config = f"c = get_config()\nc.Exchange.root = {str(self.exchange)!r}\n"
-        (self.settings / "nbgrader_config.py").write_text(config)
-
-    def run(self, folder: Path, *command: str) -> str:
-        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "DLCV_SEED")}
-        own = {
-            "JUPYTER_CONFIG_PATH": str(self.settings),  # where a hub has what holds for everybody
-            "JUPYTER_DATA_DIR": str(self.home / ".data"),
-            "PYTHONPATH": str(self.root),
-            "PYTHONWARNINGS": "ignore",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=folder, env=kept | own, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def instructor(self, *command: str) -> str:
-        return self.run(self.root, *command)
-
-    def student(self, *command: str) -> str:
-        return self.run(self.home, *command, "--course", "trial")
+from .hub import Hub
 
 
 @pytest.mark.slow
 def test_a_class_on_a_hub_from_release_to_feedback(new_chapter, tmp_path):
-    hub = Hub(shutil.copytree(new_chapter.root, tmp_path / "repository"), tmp_path)
-    (name,) = (path.parent.name for path in hub.root.glob("notebooks/*/*.ipynb"))
+    exchange = tmp_path / "exchange"
+    exchange.mkdir()
+    exchange.chmod(0o777)
+    root = shutil.copytree(new_chapter.root, tmp_path / "repository")
+    hub = Hub(root, tmp_path, f"c.Exchange.root = {str(exchange)!r}\n")
+    name = hub.assignment
     hub.instructor("nbgrader", "generate_assignment", name, "--force")
     hub.instructor("nbgrader", "release_assignment", name)
 
     hub.student("nbgrader", "fetch_assignment", name)
-    notebook = hub.home / name / f"{name}.ipynb"
-    content = json.loads(notebook.read_text())
-    (cell,) = [cell for cell in content["cells"] if cell["id"] == "stretch"]
-    cell["source"] = ANSWER
-    notebook.write_text(json.dumps(content))
+    hub.answers()
     hub.student("nbgrader", "submit", name)
 
     hub.instructor("nbgrader", "collect", name)
@@ -79,7 +35,7 @@ def test_a_class_on_a_hub_from_release_to_feedback(new_chapter, tmp_path):
     hub.instructor("nbgrader", "release_feedback", name)
 
     hub.student("nbgrader", "fetch_feedback", name)
-    (page,) = hub.home.glob(f"{name}/feedback/*/{name}.html")
+    (page,) = hub.home("student").glob(f"{name}/feedback/*/{name}.html")
     me = getpass.getuser()
     assert page.read_text() == (hub.root / "course/feedback" / me / name / f"{name}.html").read_text()
     assert "stretch" in page.read_text().lower()
