@@ -149,10 +149,10 @@ def _described(error: BaseException, filename: str, limit: float) -> dict:
     if isinstance(error, CellTooSlow):
         return {"type": "CellTooSlow", "message": f"still running after {limit:g} seconds", "line": line}
     try:
-        message = error.msg if isinstance(error, SyntaxError) else str(error)
-    except Exception:
+        message = str(error.msg if isinstance(error, SyntaxError) else error)
+    except BaseException:  # the learner's own exceptions say what they like, or leave
         message = "(its message could not be made)"
-    return {"type": type(error).__name__, "message": str(message)[:LONGEST_MESSAGE], "line": line}
+    return {"type": type(error).__name__, "message": message[:LONGEST_MESSAGE], "line": line}
 
 
 def leave_answering_copy(

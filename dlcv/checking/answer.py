@@ -191,7 +191,7 @@ class Answer:
         own = [frame for frame in frames if is_learners(frame.filename)]
         try:
             message = str(error)
-        except Exception:
+        except BaseException:  # the learner's own exceptions say what they like, or leave
             message = "(its message could not be made)"
         line, code = (own[-1].lineno, (own[-1].line or "").strip()) if own else (None, "")
         return Crash(type(error).__name__, message[:500], line, code[:200], in_answer=self._inside)

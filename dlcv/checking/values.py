@@ -40,7 +40,7 @@ class Unsupported:
 
 
 def pack(value: Any) -> bytes:
-    """Return `value` as one message. What cannot cross becomes `Unsupported`; this never fails on a value."""
+    """Return `value` as one message. What cannot cross becomes `Unsupported`."""
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(to_tree(value, tensors), allow_nan=False).encode()
     return len(tree).to_bytes(_HEADER, "little") + tree + safetensors.torch.save(tensors)
@@ -48,7 +48,7 @@ def pack(value: Any) -> bytes:
 
 def to_tree(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     """Return `value` as a JSON tree, and add the tensors in it to `tensors`."""
-    return _encode(value, tensors, depth=0)
+    return _Encoder(tensors).encode(value, depth=0)
 
 
 def from_tree(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -74,67 +74,77 @@ def unpack(message: bytes) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as it looks on the other side: what `unpack` makes of `pack`, with no bytes between them."""
+    """Return `value` as it looks on the other side: what `unpack` makes of `pack`, with no bytes between them.
+
+    A learner's object may have any number of parts, and methods of its own that raise: it becomes `Unsupported`.
+    """
     tensors: dict[str, torch.Tensor] = {}
-    tree = _encode(value, tensors, depth=0)
-    return _Decoder(tensors).decode(tree, depth=0)
-
-
-def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
-    if depth > MAX_DEPTH or len(tensors) > MAX_NODES:
-        return {"unsupported": "a value nested too deep"}
-    if value is None or type(value) in (bool, str):
-        return value
-    if isinstance(value, torch.Tensor):
-        return _encode_tensor(value, tensors, "tensor")
-    if isinstance(value, np.ndarray):
-        return _encode_array(value, tensors)
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value) if abs(int(value)) < LARGEST else {"unsupported": "an integer beyond 64 bits"}
-    if isinstance(value, (float, np.floating)):
-        number = float(value)
-        return {"float": number if math.isfinite(number) else str(number)}
-    if isinstance(value, str):
-        return str(value)
-    for kind in (tuple, list):
-        if isinstance(value, kind):
-            return {kind.__name__: [_encode(item, tensors, depth + 1) for item in value]}
-    if isinstance(value, dict):
-        items = [
-            [_encode(key, tensors, depth + 1), _encode(item, tensors, depth + 1)]
-            for key, item in value.items()
-        ]
-        return {"dict": items}
-    if isinstance(value, Unsupported):
-        return {"unsupported": value.kind}
-    if isinstance(value, torch.Size):
-        return {"tuple": [int(item) for item in value]}
-    if expressions.is_expression(value):
-        try:
-            return {"expression": expressions.encode(value)}
-        except expressions.NotAllowed as error:
-            return {"unsupported": str(error)}
-    return {"unsupported": f"{_article(type(value).__name__)}"}
-
-
-def _encode_tensor(value: torch.Tensor, tensors: dict[str, torch.Tensor], kind: str) -> Any:
-    with torch._C.DisableTorchFunctionSubclass():  # a subclass must not answer for its own contents
-        if value.layout != torch.strided or value.device.type == "meta" or value.dtype not in _DTYPES:
-            return {"unsupported": f"a {value.layout} tensor of {value.dtype} on {value.device.type}"}
-        plain = value.detach().as_subclass(torch.Tensor)
-        key = str(len(tensors))
-        tensors[key] = plain.cpu().resolve_neg().clone(memory_format=torch.contiguous_format)
-    return {kind: key}
-
-
-def _encode_array(value: np.ndarray, tensors: dict[str, torch.Tensor]) -> Any:
-    plain = np.array(value, copy=True, order="C", subok=False)
     try:
-        return _encode_tensor(torch.from_numpy(plain), tensors, "array")
-    except TypeError:
-        return {"unsupported": f"a numpy array of {plain.dtype}"}
+        return _Decoder(tensors).decode(_Encoder(tensors).encode(value, depth=0), depth=0)
+    except BadMessage:
+        return Unsupported(f"{_article(type(value).__name__)} with more than {MAX_NODES:,} parts")
+    except Exception:
+        return Unsupported(f"{_article(type(value).__name__)} that cannot be read")
+
+
+class _Encoder:
+    def __init__(self, tensors: dict[str, torch.Tensor]):
+        self.tensors = tensors
+        self.nodes = 0
+
+    def encode(self, value: Any, depth: int) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise BadMessage("a value with too many parts")
+        if depth > MAX_DEPTH:
+            return {"unsupported": "a value nested too deep"}
+        if value is None or type(value) in (bool, str):
+            return value
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value, "tensor")
+        if isinstance(value, np.ndarray):
+            return self._array(value)
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
+        if isinstance(value, (int, np.integer)):
+            return int(value) if abs(int(value)) < LARGEST else {"unsupported": "an integer beyond 64 bits"}
+        if isinstance(value, (float, np.floating)):
+            number = float(value)
+            return {"float": number if math.isfinite(number) else str(number)}
+        if isinstance(value, str):
+            return str(value)
+        for kind in (tuple, list):
+            if isinstance(value, kind):
+                return {kind.__name__: [self.encode(item, depth + 1) for item in value]}
+        if isinstance(value, dict):
+            items = [
+                [self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in value.items()
+            ]
+            return {"dict": items}
+        if isinstance(value, Unsupported):
+            return {"unsupported": value.kind}
+        if expressions.is_expression(value):
+            try:
+                return {"expression": expressions.encode(value)}
+            except expressions.NotAllowed as error:
+                return {"unsupported": str(error)}
+        return {"unsupported": f"{_article(type(value).__name__)}"}
+
+    def _tensor(self, value: torch.Tensor, kind: str) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():  # a subclass must not answer for its own contents
+            if value.layout != torch.strided or value.device.type == "meta" or value.dtype not in _DTYPES:
+                return {"unsupported": f"a {value.layout} tensor of {value.dtype} on {value.device.type}"}
+            plain = value.detach().as_subclass(torch.Tensor)
+            key = str(len(self.tensors))
+            self.tensors[key] = plain.cpu().resolve_neg().clone(memory_format=torch.contiguous_format)
+        return {kind: key}
+
+    def _array(self, value: np.ndarray) -> Any:
+        plain = np.array(value, copy=True, order="C", subok=False)
+        try:
+            return self._tensor(torch.from_numpy(plain), "array")
+        except TypeError:
+            return {"unsupported": f"a numpy array of {plain.dtype}"}
 
 
 class _Decoder:

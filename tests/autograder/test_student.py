@@ -91,6 +91,12 @@ def test_the_watch_is_warm_before_a_run_begins(examined):
         ("    return object()", "wrong shape", "an object"),
         ("    raise SystemExit", "crashed", "SystemExit"),
         ("    return conv_transpose1d(x, weight)", "crashed", "RecursionError"),
+        ("    return list(range(300_000))", "wrong shape", "a list with more than 200,000 parts"),
+        (
+            "    return type('Own', (float,), {'__float__': None})()",
+            "wrong shape",
+            "an Own that cannot be read",
+        ),
     ],
 )
 def test_an_answer_that_misbehaves_costs_its_own_exercise(examined, body, kind, words):
@@ -116,6 +122,11 @@ def test_an_answer_that_misbehaves_costs_its_own_exercise(examined, body, kind, 
         ("import os\nos.kill(os.getpid(), 11)", "crashed", "segmentation fault"),
         ("import os\nos._exit(3)", "crashed", "exit code 3"),
         ("raise KeyboardInterrupt", "crashed", "KeyboardInterrupt"),
+        (
+            "class Own(Exception):\n    def __str__(self):\n        raise SystemExit\nraise Own",
+            "crashed",
+            "Own: (its message could not be made)",
+        ),
         ("x = 1", "not attempted", "no cell above the test defines conv_transpose1d"),
     ],
 )

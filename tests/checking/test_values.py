@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcv.checking import BadMessage
-from dlcv.checking.values import Unsupported, in_words, pack, unpack
+from dlcv.checking.values import Unsupported, in_words, pack, plain, unpack
 
 
 def same(a, b):
@@ -82,6 +82,27 @@ def test_array_subclass_becomes_plain():
 def test_what_cannot_cross_is_named(value):
     crossed = unpack(pack([value]))[0]
     assert isinstance(crossed, Unsupported) and crossed.kind
+
+
+class Hashable(list):
+    __hash__ = object.__hash__
+
+
+class Silent(float):
+    def __float__(self):
+        raise ValueError
+
+
+def pairs_of_pairs(depth):
+    return [pairs_of_pairs(depth - 1)] * 2 if depth else 0
+
+
+@pytest.mark.parametrize(
+    "value", [list(range(300_000)), pairs_of_pairs(50), {Hashable(): 1}, Silent(1.0), [Silent(1.0)]]
+)
+def test_objects_that_fail_when_they_are_read_are_named(value):
+    crossed = plain(value)
+    assert isinstance(crossed, Unsupported) and type(value).__name__ in crossed.kind
 
 
 def test_endless_nesting_is_cut():

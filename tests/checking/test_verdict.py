@@ -96,6 +96,17 @@ def endless(paint):
     return answer
 
 
+def leaves_while_it_speaks(paint):
+    class Own(Exception):
+        def __str__(self):
+            raise SystemExit
+
+    def answer(x, weight, stride=1):
+        raise Own
+
+    return answer
+
+
 def off_by_a_little(paint):
     return lambda x, weight, stride=1: paint(x, weight, stride) + 0.125
 
@@ -116,6 +127,7 @@ def matrix_product(paint):
         (changes, "changed its inputs", "the values of weight"),
         (exits, "crashed", "SystemExit"),
         (endless, "too slow", "no answer after 0.3 seconds"),
+        (leaves_while_it_speaks, "crashed", "Own: (its message could not be made)"),
         (off_by_a_little, "wrong values", "largest error 0.125"),
         (matrix_product, "forbidden call", "ready-made matrix product"),
     ],
