@@ -14,7 +14,7 @@ from dlcv.data.public.remote import Remote, cache_folder, download
 from dlcv.data.samples.labelled import LabelledImage, as_image
 
 FILE = Remote(
-    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+    "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
     "md5:6cd6e144f989b92b3379bac3b3de84fd",
     1_999_639_040,
 )
