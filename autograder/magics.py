@@ -11,7 +11,7 @@ import re
 
 # Cell magics whose body is the learner's Python all the same; the body of others (%%bash, %%html) is not.
 _PYTHON_BODY = ("time", "timeit", "capture", "prun")
-_ASSIGNED = re.compile(r"^(\s*[\w.,\s\[\]'\"]+?=\s*)[%!].*$")
+_ASSIGNED = re.compile(r"^([\w.,\s\[\]'\"]+=\s*)[%!].*$")
 _LINE = re.compile(r"^\s*([%!?]|[\w.]+\?{1,2}\s*$)")
 # Each line that is mended costs another look at the whole cell; together no more characters than these are read.
 _MOST_READ = 4_000_000

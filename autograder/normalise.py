@@ -9,16 +9,16 @@ order of statements, and the function in which they stand, can be left out of a 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+
+from .magics import plain_python
 
 __all__ = ["Normal", "Statement", "normalise"]
 
 NAME, NUMBER, TEXT = "name", "number", "text"
 MIRRORED = {ast.Gt: "Lt", ast.GtE: "LtE"}
-_MAGIC = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,12 @@ def normalise(source: str) -> Normal | None:
     >>> [" ".join(statement.words) for statement in one.statements]
     ['def name ( name )', 'return name Mult number']
     """
-    for text in (source, _MAGIC.sub(r"\1pass", source)):  # a notebook's own commands are no Python
-        try:
-            tree = ast.parse(text)
-            reader = _Reader(tree)
-            return Normal(source, tuple(reader.statements(tree.body)), frozenset(reader.own))
-        except SyntaxError:
-            continue
-        except (ValueError, RecursionError, MemoryError):
-            return None
-    return None
+    try:
+        tree = ast.parse(plain_python(source))
+        reader = _Reader(tree)
+        return Normal(source, tuple(reader.statements(tree.body)), frozenset(reader.own))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 class _Reader:

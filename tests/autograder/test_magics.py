@@ -55,3 +55,9 @@ def test_strange_text_does_no_harm():
     assert plain_python("x = '\0'") == "x = '\0'"
     plain_python("(" * 5000)
     plain_python("\n".join(["%magic"] * 500))
+
+
+@pytest.mark.parametrize("wrong", [" " * 150_000 + "x x", "x" + " [" * 75_000, "\n" * 150_000 + "x x"])
+def test_long_wrong_lines_are_read_once(wrong):
+    """With a pattern that tries each way to divide a line, this takes minutes and holds up the whole class."""
+    assert plain_python(wrong) == wrong
