@@ -28,8 +28,8 @@ test-browser: $(VENV)/.browser ## run the tests in a real browser (Chromium); sc
 
 browser-packages: $(VENV)/.browser # what drives the browser, which is somebody else's to install
 
-test-versions: $(VENV)/.installed ## run the notebooks with the oldest versions allowed, on each Python that is here
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m versions tests/colab $(PYTEST_ARGS)
+test-versions: $(VENV)/.installed ## run the notebooks with the oldest and newest versions, on each Python that is here
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m versions tests/colab tests/autograder $(PYTEST_ARGS)
 
 lab: $(VENV)/.installed ## open the student notebooks in JupyterLab
 	@$(BIN)/python -m jupyter lab --notebook-dir=notebooks

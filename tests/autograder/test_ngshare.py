@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -20,6 +21,9 @@ from threading import Thread
 from urllib.request import urlopen
 
 import pytest
+
+from autograder.clock import UTC
+from autograder.late import read_timestamp
 
 from .hub import Hub
 
@@ -140,10 +144,13 @@ def test_a_class_from_release_to_feedback(hub):
     for student in students.values():
         student("nbgrader", "fetch_assignment", name)
     hub.answers("ada")
+    before = datetime.now(UTC)
     for student in students.values():
         student("nbgrader", "submit", name)
 
     teacher("nbgrader", "collect", name)
+    came = (hub.root / "course/submitted/ada" / name / "timestamp.txt").read_text()
+    assert before < read_timestamp(came, UTC)[0] < datetime.now(UTC)
     teacher("autograder", "grade", "--assignment", name, "--jobs", "1")
     teacher("nbgrader", "release_feedback", name)
 
