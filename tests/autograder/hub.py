@@ -40,13 +40,14 @@ class Hub:
     def student(self, *command: str, name: str = "") -> str:
         return self.run(self.home(name or "student"), name, *command, "--course", "trial")
 
-    def answers(self, name: str = "") -> None:
-        """Put the right answer into a student's notebook."""
+    def answers(self, name: str = "") -> Path:
+        """Put the right answer into a student's notebook, and return its place."""
         notebook = self.home(name or "student") / self.assignment / f"{self.assignment}.ipynb"
         content = json.loads(notebook.read_text())
         (cell,) = [cell for cell in content["cells"] if cell["id"] == "stretch"]
         cell["source"] = ANSWER
         notebook.write_text(json.dumps(content))
+        return notebook
 
     def run(self, folder: Path, name: str, *command: str) -> str:
         """Run as the user `name` of the hub, or as nobody of a hub; return what was said."""

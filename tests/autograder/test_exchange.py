@@ -24,7 +24,7 @@ def test_a_class_on_a_hub_from_release_to_feedback(new_chapter, tmp_path):
     hub.instructor("nbgrader", "release_assignment", name)
 
     hub.student("nbgrader", "fetch_assignment", name)
-    hub.answers()
+    notebook = hub.answers()
     hub.student("nbgrader", "submit", name)
 
     hub.instructor("nbgrader", "collect", name)
