@@ -32,7 +32,16 @@ from dlcv.detection.reference import (
 )
 from dlcv.roi_align.reference import roi_align
 
-__all__ = ["BoxHead", "FasterRCNN", "RegionProposalNetwork", "Samples", "TopDown", "as_rois", "propose"]
+__all__ = [
+    "BoxHead",
+    "FasterRCNN",
+    "RegionProposalNetwork",
+    "Samples",
+    "TopDown",
+    "as_rois",
+    "check_targets",
+    "propose",
+]
 
 SMALLEST = 1e-3  # pixels; a box that clipping has left without area is no proposal
 
@@ -197,7 +206,22 @@ def as_rois(boxes: Sequence[Tensor]) -> Tensor:
     >>> as_rois([torch.zeros(0, 4), torch.ones(1, 4)])
     tensor([[1., 1., 1., 1., 1.]])
     """
+    if not boxes:
+        raise ValueError("boxes must hold those of one image at least; got none")
     return torch.cat([torch.cat([part.new_full((len(part), 1), n), part], 1) for n, part in enumerate(boxes)])
+
+
+def check_targets(images: Tensor, targets: Sequence[dict[str, Tensor]] | None, *keys: str) -> None:
+    """Raise a ValueError unless there is a dict for each image, with as many of each of `keys`."""
+    if targets is None or any(key not in target for target in targets for key in keys):
+        wanted = f"{', '.join(keys[:-1])} and {keys[-1]}"
+        raise ValueError(f"in training, targets must be given: {wanted} of each image")
+    if len(targets) != len(images):
+        raise ValueError(f"targets must be {len(images)} dicts, one an image; got {len(targets)}")
+    for number, target in enumerate(targets):
+        counts = {key: len(target[key]) for key in keys}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"targets[{number}] must have as many of each; got {counts}")
 
 
 class FasterRCNN(nn.Module):
@@ -282,8 +306,7 @@ class FasterRCNN(nn.Module):
         features = self.features(images)
         if not self.training:
             return self.detect(features, images.shape[-2:])
-        if targets is None:
-            raise ValueError("in training, targets must be given: boxes and labels of each image")
+        check_targets(images, targets, "boxes", "labels")
         losses, samples = self.learn_to_propose(features, images.shape[-2:], targets)
         return losses | self.box_losses(features, samples)
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcv.detection.faster_rcnn import FasterRCNN, Samples, as_rois
+from dlcv.detection.faster_rcnn import FasterRCNN, Samples, as_rois, check_targets
 from dlcv.mask_rcnn.heads import MaskHead
 from dlcv.mask_rcnn.reference import mask_loss, mask_targets, paste_masks, select_masks
 
@@ -80,8 +80,7 @@ class MaskRCNN(FasterRCNN):
         features = self.features(images)
         if not self.training:
             return self.detect(features, images.shape[-2:])
-        if targets is None or any("masks" not in target for target in targets):
-            raise ValueError("in training, targets must be given: boxes, labels and masks of each image")
+        check_targets(images, targets, "boxes", "labels", "masks")
         losses, samples = self.learn_to_propose(features, images.shape[-2:], targets)
         losses |= self.box_losses(features, samples)
         return losses | {"mask": self.mask_losses(features, samples, targets)}

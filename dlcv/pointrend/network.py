@@ -112,9 +112,17 @@ class PointRend(nn.Module):
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return coarse logits and fine features of images (N, 3, H, W), both in single precision.
 
+        H and W must be multiples of the base's strides: else its maps and the image would not cover the same place.
+
         Half precision has no numbers between the centres of neighbouring pixels of a large map.
         """
         coarse, features = self.base(images)
+        size, covered = tuple(images.shape[-2:]), tuple(self.base.stride * side for side in coarse.shape[-2:])
+        if size != covered:
+            raise ValueError(
+                f"images must have sides that the base halves without a rest; got {size}, of which its coarse map "
+                f"would cover {covered}"
+            )
         return coarse.float(), features.float()
 
     def refine(self, coarse: Tensor, features: Tensor, num_points: int | None = None) -> Tensor:

@@ -128,6 +128,21 @@ def test_samples_are_a_quarter_positive_at_most_and_know_their_truth():
     assert (samples.labels[positive] == targets[0]["labels"][samples.matches[positive]]).all()
 
 
+def test_training_wants_a_target_of_each_image_with_as_many_of_each():
+    net, images = small().train(), torch.rand(2, 3, *IMAGE)
+    boxes, labels = torch.tensor([[4.0, 4, 20, 20]]), torch.tensor([1])
+    with pytest.raises(ValueError, match="targets must be 2 dicts, one an image; got 1"):
+        net(images, [{"boxes": boxes, "labels": labels}])
+    with pytest.raises(
+        ValueError, match=r"targets\[1\] must have as many of each; got {'boxes': 1, 'labels': 2}"
+    ):
+        net(images, [{"boxes": boxes, "labels": labels}, {"boxes": boxes, "labels": labels.repeat(2)}])
+    with pytest.raises(ValueError, match="targets must be given: boxes and labels"):
+        net(images, [{"boxes": boxes}, {"boxes": boxes}])
+    with pytest.raises(ValueError, match="one image at least"):
+        det.as_rois([])
+
+
 def test_training_wants_targets():
     with pytest.raises(ValueError, match="targets must be given"):
         small()(torch.zeros(1, 3, *IMAGE))

@@ -6,8 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from dlcv.backbones import SmallCNN
+from dlcv.fcn.reference import FCN
 from dlcv.pointrend import (
+    OnFCN,
+    OnUNet,
     PointHead,
+    PointRend,
     biased_points,
     evaluate_points,
     pixel_centres,
@@ -19,6 +24,7 @@ from dlcv.pointrend import (
     uncertain_points_on_grid,
     uncertainty,
 )
+from dlcv.unet.reference import UNet
 
 
 def draw(*shape, seed=0, dtype=torch.float32):
@@ -437,3 +443,18 @@ def test_the_door_of_the_cost():
         points_evaluated(7, 5, 0)
     with pytest.raises(ValueError, match="size must be an int or a pair of ints"):
         points_evaluated((7, 7, 7), 5, 4)
+
+
+# ------------------------------------------------------------------------------- on a base
+
+
+@pytest.mark.parametrize(
+    "base", [lambda: OnFCN(FCN(SmallCNN(), 5, "8s")), lambda: OnUNet(UNet(3, 5, 4), 5)], ids=["FCN", "U-Net"]
+)
+def test_logits_have_the_images_size_or_the_size_is_refused(base):
+    network = PointRend(base(), 5, hidden_channels=4, num_points=8).eval()
+    assert network(torch.rand(1, 3, 32, 48)).shape == (1, 5, 32, 48)
+    with pytest.raises(
+        ValueError, match=r"sides that the base halves without a rest; got \(37, 48\), .* cover \("
+    ):
+        network(torch.rand(1, 3, 37, 48))
