@@ -181,10 +181,10 @@ def test_on_a_solutions_page_a_quick_training_is_no_result(monkeypatch):
         a_cell("experiment", f"network = 'hardly trained'; print(0.03); {draw}"),
         a_cell("widget", f"print(network); {draw}"),
         a_cell("given", "import os; print(os.environ['DLCV_SCALE'])"),
-        a_cell("experiment", "print('on a GPU, more would be trained')", stored=False),
+        a_cell("experiment", "print(0.02)", stored=False),
     ]
     shown = solved(nbformat.v4.new_notebook(cells=cells), ROOT).cells
-    assert texts(shown) == ["", "hardly trained", "smoke", "on a GPU, more would be trained"]
+    assert texts(shown) == ["", "hardly trained", "smoke", ""]
     assert [pictures(cell) for cell in shown] == [["b2xk"], ["b2xk"], [], []]
 
 
