@@ -140,6 +140,11 @@ def _yours(value: Any) -> str:
     return f"yours is {values.in_words(value)}"
 
 
+def _in_full(number: float) -> str:
+    """Whole numbers with all their digits, so that two which are close can be told apart."""
+    return f"{number}" if isinstance(number, int) else f"{number:.6g}"
+
+
 def _compare_numbers(expected: float, got: Any, tolerance: float, path: str) -> Difference | None:
     number = _plain(got)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
@@ -150,7 +155,9 @@ def _compare_numbers(expected: float, got: Any, tolerance: float, path: str) -> 
     if not exact and _close(np.asarray(expected, float), np.asarray(float(number)), tolerance).all():
         return None
     return Difference(
-        WRONG_VALUES, f"yours {number:.6g}, expected {expected:.6g}{path}", abs(float(number) - expected)
+        WRONG_VALUES,
+        f"yours {_in_full(number)}, expected {_in_full(expected)}{path}",
+        abs(float(number) - expected),
     )
 
 
@@ -201,8 +208,9 @@ def _worst(expected: np.ndarray, got: np.ndarray, agreed: np.ndarray, path: str)
     place = np.unravel_index(int(errors.argmax()), errors.shape) if errors.ndim else ()
     error, wrong = float(errors[place]), int((~agreed).sum())
     at = f" at [{', '.join(map(str, place))}]" if place else ""
+    size = f"largest error {error:.4g}" if np.isfinite(error) else "not the same"
     message = (
-        f"largest error {error:.4g}{at}{path}: yours {got[place]:.6g}, expected {expected[place]:.6g}"
+        f"{size}{at}{path}: yours {got[place]:.6g}, expected {expected[place]:.6g}"
         f"\n{wrong} of {agreed.size} values differ"
     )
     return Difference(WRONG_VALUES, message, error, _picture(expected, got))

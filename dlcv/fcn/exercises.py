@@ -252,6 +252,28 @@ sliding.slip_of(
     ("i * down : i * down + height", "i : i + height"),
     ("j * across : j * across + width", "j : j + width"),
 )
+
+
+@sliding.slip(
+    "scores and places mixed up",
+    "You reshape rows of scores into maps. One row holds the scores of one window; `reshape` reads it as part of a "
+    "map. Transpose first.",
+)
+def _(classifier, image, window, stride):
+    height, width = (window, window) if isinstance(window, int) else window
+    down, across = (stride, stride) if isinstance(stride, int) else stride
+    rows = range(0, image.shape[1] - height + 1, down)
+    columns = range(0, image.shape[2] - width + 1, across)
+    parts = [image[:, y : y + height, x : x + width] for y in rows for x in columns]
+    return classifier(torch.stack(parts)).reshape(-1, len(rows), len(columns))
+
+
+sliding.slip_of(
+    right_windows,
+    "steps exchanged",
+    "You step down by the second number of `stride`. Height comes first: (down, across).",
+    ("down, across = (stride", "across, down = (stride"),
+)
 sliding.slip_of(
     right_windows,
     "map transposed",
@@ -309,6 +331,40 @@ cost.slip_of(
         "        total = total + size * size * out_channels * in_channels * kernel_size**2\n"
         "        size = (size - kernel_size) // stride + 1\n",
     ),
+)
+cost.slip_of(
+    right_cost,
+    "every layer at the image's size",
+    "You compute each layer from the size of the image. The next layer gets what the last one gave: hand `size` on.",
+    (
+        "        size = (size - kernel_size) // stride + 1\n",
+        "        side = (size - kernel_size) // stride + 1\n",
+    ),
+    ("size * size * out_channels", "side * side * out_channels"),
+)
+cost.slip_of(
+    right_cost,
+    "one row of the map",
+    "You count one row of the output. It has `size` rows of `size` pixels.",
+    ("size * size * out_channels", "size * out_channels"),
+)
+cost.slip_of(
+    right_cost,
+    "additions counted, too",
+    "You count each multiplication twice, perhaps with its addition. Count multiplications alone.",
+    ("total + size * size", "total + 2 * size * size"),
+)
+cost.slip_of(
+    right_cost,
+    "the last layer alone",
+    "You keep the count of the last layer. The sum goes over all of them.",
+    ("total = total + size", "total = size"),
+)
+cost.slip_of(
+    right_cost,
+    "last step rounded up",
+    "You round the number of steps up, so the last filter hangs over the edge. Only whole filters count: round down.",
+    ("(size - kernel_size) // stride + 1", "-((kernel_size - size) // stride) + 1"),
 )
 cost.slip_of(
     right_cost,
@@ -404,6 +460,22 @@ upsampling.slip_of(
 )
 upsampling.slip_of(
     right_upsampling,
+    "channels that can never mix",
+    "With `groups=channels` your layer cannot learn to mix channels. It has a filter from every channel to every "
+    "channel; those between different ones start at zero.",
+    ("bias=False)", "bias=False, groups=channels)"),
+    ("torch.zeros(channels, channels, k, k)", "torch.zeros(channels, 1, k, k)"),
+    ("weight[c, c] = ", "weight[c, 0] = "),
+)
+upsampling.slip_of(
+    right_upsampling,
+    "always an even filter",
+    "Your filter has `2 * factor` taps for odd factors, too. Those need one tap less, or the filter has no middle that "
+    "falls on a pixel.",
+    ("k = 2 * factor - factor % 2", "k = 2 * factor"),
+)
+upsampling.slip_of(
+    right_upsampling,
     "layer cannot learn",
     "Your layer's weights take no gradient. Bilinear is where it starts, not where it has to stay.",
     ("    return layer", "    layer.weight.requires_grad_(False)\n    return layer"),
@@ -425,7 +497,12 @@ fusing = exercises.function(
     points=3,
     difficulty=3,
     minutes=15,
-    allowed=("pointwise_linear", "bilinear_upsampling", "crop_like"),
+    allowed=(
+        "pointwise_linear",
+        "bilinear_upsampling",
+        "crop_like",
+        "dlcv.transposed_convolution.bilinear_kernel",
+    ),
     hints=(
         "Three steps: `fcn.bilinear_upsampling(deep.shape[1], 2)` doubles the deep scores, `fcn.crop_like` cuts them, "
         "`fcn.pointwise_linear` scores the skip.",
@@ -492,6 +569,41 @@ fusing.slip_of(
 )
 fusing.slip_of(
     right_fuse,
+    "interpolated",
+    "You double by interpolation, which continues the border's scores. A transposed convolution sees zeros beyond the "
+    "border; and it can learn. Use `fcn.bilinear_upsampling`.",
+    (
+        "fcn.bilinear_upsampling(deep.shape[1], 2)(deep)",
+        "torch.nn.functional.interpolate(deep, scale_factor=2.0, mode='bilinear')",
+    ),
+)
+fusing.slip_of(
+    right_fuse,
+    "stretched to the skip's size",
+    "You stretch the deep scores to the size of the skip. With an odd size they no longer lie over their pixels: "
+    "double them exactly, then crop.",
+    (
+        "fcn.bilinear_upsampling(deep.shape[1], 2)(deep)",
+        "torch.nn.functional.interpolate(deep, skip.shape[2:], mode='bilinear')",
+    ),
+)
+fusing.slip_of(
+    right_fuse,
+    "bias forgotten",
+    "You score the skip without `bias`.",
+    ("fcn.pointwise_linear(skip, weight, bias)", "fcn.pointwise_linear(skip, weight)"),
+)
+fusing.slip_of(
+    right_fuse,
+    "mean of both",
+    "You take the mean of both maps. They are added: each says how much it speaks for a class.",
+    (
+        "return fcn.crop_like(doubled, skip) + fcn.pointwise_linear(skip, weight, bias)",
+        "return (fcn.crop_like(doubled, skip) + fcn.pointwise_linear(skip, weight, bias)) / 2",
+    ),
+)
+fusing.slip_of(
+    right_fuse,
     "skip not scored",
     "You add features and scores. Features have no class: score the skip first, with `weight` and `bias`.",
     ("fcn.pointwise_linear(skip, weight, bias)", "skip[:, : deep.shape[1]]"),
@@ -513,7 +625,7 @@ network = exercises.module(
     points=5,
     difficulty=4,
     minutes=30,
-    allowed=("bilinear_upsampling", "crop_like"),
+    allowed=("bilinear_upsampling", "crop_like", "dlcv.transposed_convolution.bilinear_kernel"),
     limit=10.0,
     hints=(
         "`backbone(images)` gives five maps; the last three have strides 8, 16 and 32, and `backbone.channels` says "
@@ -589,6 +701,31 @@ network.slip_of(
         "fcn.bilinear_upsampling(num_classes, 8).requires_grad_(False)",
         "fcn.bilinear_upsampling(num_classes, 8)",
     ),
+)
+network.slip_of(
+    RightFCN,
+    "softmax at the end",
+    "You return probabilities. The network returns scores; the loss takes care of the softmax.",
+    (
+        "return fcn.crop_like(self.enlarge(scores), images)",
+        "return fcn.crop_like(self.enlarge(scores), images).softmax(1)",
+    ),
+)
+network.slip_of(
+    RightFCN,
+    "every skip in every variant",
+    "You make all scoring layers whatever the variant, so FCN-32s carries weights that it never uses. A variant makes "
+    "only the layers that it needs.",
+    ('        if variant != "32s":\n            self.score16', "        if True:\n            self.score16"),
+    ('        if variant == "8s":\n            self.score8', "        if True:\n            self.score8"),
+)
+network.slip_of(
+    RightFCN,
+    "one layer for both doublings",
+    "You double twice with the same layer. Scores at stride 32 and at stride 16 are not alike: each doubling has "
+    "weights of its own.",
+    ("        self.double8 = fcn.bilinear_upsampling(num_classes, 2)\n", ""),
+    ("self.double8(scores)", "self.double16(scores)"),
 )
 network.slip_of(
     RightFCN,

@@ -15,8 +15,7 @@ def as_filters(answer, weight: Tensor, bias: Tensor | None, in_channels: int, ke
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     linear.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
     conv = answer(linear, in_channels, kernel_size)
-    if not isinstance(conv, nn.Module):
-        return conv
+    _check_layer(conv)
     with torch.no_grad():
         return answer.run(conv, x)
 
@@ -38,11 +37,20 @@ def on_windows(answer, weight: Tensor, bias: Tensor, image: Tensor, window, stri
 def as_layer(answer, channels: int, factor: int, x: Tensor):
     """Run the layer that the answer returns; hand out its filters, its output and the gradient of its weights."""
     layer = answer(channels, factor)
-    if not isinstance(layer, nn.ConvTranspose2d):
-        return layer
+    _check_layer(layer)
+    names = [name for name, _ in layer.named_parameters()]
+    if len(names) != 1:
+        given = ", ".join(names) or "none"
+        raise ValueError(f"the layer must have one parameter, its filters, and no bias; yours has: {given}")
+    (weight,) = layer.parameters()
     output = answer.run(layer, x)
     return {
         "output": output,
-        "weight": layer.weight.detach(),
-        "gradient of the weight": gradients(output, [layer.weight])[0],
+        "weight": weight.detach(),
+        "gradient of the weight": gradients(output, [weight])[0],
     }
+
+
+def _check_layer(layer) -> None:
+    if not isinstance(layer, nn.Module):
+        raise TypeError(f"the answer must be a layer, an nn.Module; you returned a {type(layer).__name__}")

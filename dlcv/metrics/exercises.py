@@ -37,6 +37,7 @@ counting = exercises.function(
     difficulty=2,
     minutes=12,
     forbidden=(COUNTING,),
+    numpy=True,
     hints=(
         "Throw ignored pixels away first: `target != ignore_index` says which stay, in both maps.",
         "Make one number of each pair: `target * num_classes + prediction`. How many different numbers can there be?",
@@ -66,6 +67,7 @@ def _(draw):
     yield Case(maps(), with_void(maps()), 3, words="some pixels are ignored")
     yield Case(maps(), with_void(maps(), 7), 3, ignore_index=7, words="another label is ignored")
     yield Case(maps(), with_void(maps(), -1), 3, ignore_index=-1, words="ignored pixels have the label -1")
+    yield Case(maps(), maps(), 3, ignore_index=1, words="one of the classes is ignored")
     for _ in range(draw.count):
         classes, h, w = draw.integer(3, 6), draw.integer(6, 9), draw.integer(6, 9)
         yield Case(maps(h, w, classes), with_void(maps(h, w, classes)), classes, words="random maps")
@@ -104,6 +106,28 @@ counting.slip_of(
 )
 
 
+counting.slip_of(
+    right_counting,
+    "what is no class left out",
+    "You leave out the labels that are no class, whatever `ignore_index` says. It may be a class, too, which is then "
+    "not counted.",
+    ("keep = target != ignore_index", "keep = (target >= 0) & (target < num_classes)"),
+)
+counting.slip_of(
+    right_counting,
+    "void looked for in the prediction",
+    "You leave out pixels by what was predicted. Nobody predicts void: it is the *target* that says which pixels are "
+    "not counted.",
+    ("keep = target != ignore_index", "keep = prediction != ignore_index"),
+)
+counting.slip_of(
+    right_counting,
+    "pairs that do not occur are missing",
+    "Your counts end at the last pair that occurs, so they do not fill the table. Give `torch.bincount` a `minlength`.",
+    (", minlength=num_classes**2", ""),
+)
+
+
 @counting.slip(
     "each pair counted once",
     "`confusion[target, prediction] += 1` with arrays of indices adds 1 to each cell once, however often it is listed. "
@@ -134,6 +158,7 @@ iou = exercises.function(
     difficulty=2,
     minutes=8,
     forbidden=(COUNTING,),
+    numpy=True,
     hints=(
         "Where do the pixels of class c stand that are right? Where all that are truly c, and all predicted as c?",
         "Right is the `diagonal`; truly c is a row's `sum`, predicted as c is a column's.",
@@ -204,6 +229,14 @@ iou.slip_of(
     ("right / union", "torch.where(union > 0, right / union, 1.0)"),
 )
 
+iou.slip_of(
+    right_iou,
+    "absent class dropped",
+    "You return fewer numbers than there are classes, so nobody knows which is whose. Leave NaN in the place of a "
+    "class that occurs nowhere.",
+    ("return right / union", "return (right / union)[union > 0]"),
+)
+
 overlap = exercises.function(
     "dice",
     reference.dice,
@@ -212,6 +245,7 @@ overlap = exercises.function(
     difficulty=1,
     minutes=6,
     forbidden=(COUNTING,),
+    numpy=True,
     hints=(
         "Dice compares the overlap with the two areas, not with their union.",
         "Twice the `diagonal`, over a row's `sum` plus a column's `sum`.",
@@ -253,6 +287,19 @@ overlap.slip_of(
 )
 
 
+overlap.slip_of(
+    right_dice,
+    "harmonic mean of precision and recall",
+    "Where a class was never predicted, or is not there, one of the two is 0 / 0, and your mean is NaN. Twice the "
+    "overlap over both areas gives 0 there.",
+    (
+        "return 2 * right / areas",
+        "precision, recall = right / confusion.sum(0), right / confusion.sum(1)\n"
+        "    return 2 * precision * recall / (precision + recall)",
+    ),
+)
+
+
 # ----------------------------------------------------------------------------------------- 3 · the data set
 
 whole = exercises.function(
@@ -264,6 +311,7 @@ whole = exercises.function(
     minutes=10,
     forbidden=(COUNTING,),
     allowed=("confusion_matrix", "class_iou"),
+    numpy=True,
     hints=(
         "What is added over the images: scores, or counts?",
         "Add the images' matrices of `metrics.confusion_matrix`. Then one call of `metrics.class_iou`.",
@@ -295,6 +343,10 @@ def _(draw):
     blank = torch.zeros(4, 4, dtype=torch.int64)
     half = (torch.arange(16).reshape(4, 4) < 8).long()
     yield Case([blank, half], [half, half], 2, words="a class that one image misses and the other finds")
+    yield Case(
+        [half, 2 * half], [half, half], 3, words="a class that is only predicted: its IoU is 0, and it counts"
+    )
+    yield Case(*data(3, [(5, 5), (4, 7)])[:2], 3, ignore_index=0, words="another label is ignored")
     for _ in range(draw.count):
         sizes = [(draw.integer(2, 4), draw.integer(2, 4)), (draw.integer(5, 8), draw.integer(5, 8))]
         yield Case(
@@ -350,6 +402,24 @@ whole.slip_of(
 )
 whole.slip_of(
     right_whole,
+    "NaN in the mean",
+    "Your mean is NaN: a class that occurs nowhere has no IoU. Leave it out of the mean: `nanmean`.",
+    ("nanmean()", "mean()"),
+)
+whole.slip_of(
+    right_whole,
+    "only predicted, left out",
+    "You leave out a class that is in no target. It was predicted, wrongly each time: its IoU is 0, and it counts.",
+    ("metrics.class_iou(total).nanmean()", "metrics.class_iou(total)[total.sum(1) > 0].mean()"),
+)
+whole.slip_of(
+    right_whole,
+    "ignore_index not handed on",
+    "You take `ignore_index` and do not hand it on to `metrics.confusion_matrix`, which then ignores 255.",
+    ("num_classes, ignore_index)\n    return", "num_classes)\n    return"),
+)
+whole.slip_of(
+    right_whole,
     "ignored pixels counted as errors",
     "You count ignored pixels as wrong. No one knows their class: they are not counted at all.",
     (
@@ -379,6 +449,7 @@ trap = exercises.function(
     points=2,
     difficulty=1,
     minutes=6,
+    numpy=True,
     hints=(
         "Write down the confusion matrix for 100 pixels of which 95 are background.",
         "Background: 95 right, union 100. The object: 0 right, union 5.",
@@ -538,7 +609,7 @@ def _difference_taken_out(line, j, k):
     if not isinstance(line, sympy.Mul):
         return False
     parts = [part for part in line.args if isinstance(part, sympy.Add)]
-    return any(sympy.expand(part - c * (k - j)) == 0 for part in parts for c in (1, -1, 2, -2))
+    return any(part - c * (k - j) == 0 for part in parts for c in (1, -1, 2, -2))
 
 
 rank_alike = exercises.derivation(
@@ -600,6 +671,7 @@ boundary = exercises.function(
     difficulty=3,
     minutes=18,
     forbidden=(EROSION,),
+    numpy=True,
     hints=(
         "Three parts: erode a mask by one pixel, take from the mask what is left after `distance` erosions, and the "
         "IoU of the two bands.",
@@ -696,6 +768,43 @@ boundary.slip_of(
         "        bands.append((outside > 0) & (inside == 0))",
     ),
 )
+boundary.slip_of(
+    right_boundary,
+    "Dice of the bands",
+    "This is the bands' Dice. Boundary IoU divides the pixels in both bands by the pixels in either.",
+    ("both.sum() / either.sum()", "2 * both.sum() / (bands[0].sum() + bands[1].sum())"),
+)
+boundary.slip_of(
+    right_boundary,
+    "band one pixel too wide",
+    "Your band is one pixel too wide. With `distance` 1 it is the mask's outermost pixels alone: one erosion.",
+    ("for _ in range(distance):", "for _ in range(distance + 1):"),
+)
+boundary.slip_of(
+    right_boundary,
+    "the target's band for both",
+    "You cut both masks by the target's band. Each mask has a band of its own.",
+    ("both, either = bands[0]", "bands = [prediction & bands[1], bands[1]]\n    both, either = bands[0]"),
+)
+
+
+@boundary.slip(
+    "distance along a straight line",
+    "You measure distances along a straight line. Eroding with a square counts steps, and a step may go along the "
+    "diagonal: a pixel belongs to the band if the outside is at most `distance` rows and columns away.",
+)
+def _(prediction, target, distance):
+    bands = []
+    for mask in (prediction, target):
+        outside = (~torch.nn.functional.pad(mask, (1, 1, 1, 1))).nonzero() - 1
+        inside = mask.nonzero()
+        apart = (inside[:, None] - outside).square().sum(-1).amin(1)
+        band = torch.zeros_like(mask)
+        band[tuple(inside[apart <= distance**2].T)] = True
+        bands.append(band)
+    return (bands[0] & bands[1]).sum() / (bands[0] | bands[1]).sum()
+
+
 boundary.slip_of(
     right_boundary,
     "one union for all",

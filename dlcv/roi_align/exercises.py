@@ -42,6 +42,7 @@ sample = exercises.function(
     difficulty=2,
     minutes=12,
     forbidden=(INTERPOLATION, ROI),
+    numpy=True,
     hints=(
         "Which four cells surround the point? How far is it from the upper left one, down and across?",
         "Mix along the upper row first: the left cell times `1 - dx`, the right one times `dx`. Do the same below. "
@@ -126,6 +127,24 @@ sample.slip_of(
 )
 sample.slip_of(
     right_sample,
+    "zeros beyond the border",
+    "You mix the border cell with zeros beyond it, so the value fades. Up to one cell out it stays: clamp the "
+    "coordinate before you look for the four cells.",
+    (
+        "if y < -1 or y > height or x < -1 or x > width:",
+        "fade = (1 - max(-y, y - height + 1, 0)) * (1 - max(-x, x - width + 1, 0))\n"
+        "    features = features * max(fade, 0)\n"
+        "    if y < -1 or y > height or x < -1 or x > width:",
+    ),
+)
+sample.slip_of(
+    right_sample,
+    "half a cell taken away",
+    "You take half a cell away. Here cell n stands at coordinate n, so a whole coordinate reads one cell alone.",
+    ("y, x = min(max(y, 0.0)", "y, x = y - 0.5, x - 0.5\n    y, x = min(max(y, 0.0)"),
+)
+sample.slip_of(
+    right_sample,
     "far points clamped",
     "You clamp every point, however far it is. More than one cell before the first centre, or beyond the height or "
     "width, the value is 0.",
@@ -144,6 +163,7 @@ pool = exercises.function(
     minutes=18,
     forbidden=(POOLING, ROI),
     allowed=("round_half_away",),
+    numpy=True,
     hints=(
         "First snap: multiply the box by `spatial_scale` and round its corners with `round_half_away`. The last row "
         "and column belong to the box.",
@@ -265,6 +285,32 @@ pool.slip_of(
 )
 pool.slip_of(
     right_pool,
+    "rounded before it is scaled",
+    "You round the corners in pixels, and cut their fractions off on the map. Multiply by `spatial_scale` first, then "
+    "round.",
+    ("int(ra.round_half_away(c * spatial_scale))", "int(ra.round_half_away(c) * spatial_scale)"),
+)
+pool.slip_of(
+    right_pool,
+    "a half added and floored",
+    "You add a half and round down, so -1.5 becomes -1. Halves go away from zero on both sides: `round_half_away`.",
+    ("int(ra.round_half_away(c * spatial_scale))", "math.floor(c * spatial_scale + 0.5)"),
+)
+pool.slip_of(
+    right_pool,
+    "maximum starts at zero",
+    "Your maximum starts at 0, so a bin of negative cells gives 0. Start from its first cell, and keep 0 for bins "
+    "without a cell.",
+    (".amax((1, 2))", ".amax((1, 2)).clamp(min=0)"),
+)
+pool.slip_of(
+    right_pool,
+    "batch index ignored",
+    "You read every box from the first image. The first number of a RoI says which image of the batch it belongs to.",
+    ("features[int(batch)", "features[0"),
+)
+pool.slip_of(
+    right_pool,
     "empty bins start at minus infinity",
     "Where a bin has no cell, your minus infinity stays. An empty bin gives 0.",
     (
@@ -284,6 +330,7 @@ points = exercises.function(
     difficulty=2,
     minutes=10,
     forbidden=(INTERPOLATION, ROI),
+    numpy=True,
     hints=(
         "Divide the box into bins, and each bin into sub-cells. Draw one bin with two by two sub-cells: where are "
         "their middles?",
@@ -346,6 +393,21 @@ points.slip_of(
 )
 points.slip_of(
     right_points,
+    "evenly between the bin's edges",
+    "You divide a bin by its points plus one, so two points stand at its thirds. Each point has a sub-cell of its "
+    "own and stands in the middle of it: at a quarter and at three quarters.",
+    ("(b + 0.5) / across", "(b + 1) / (across + 1)"),
+    ("(a + 0.5) / down", "(a + 1) / (down + 1)"),
+)
+points.slip_of(
+    right_points,
+    "half a cell instead of half a sub-cell",
+    "You move by half a cell of the map. Move by half of a sub-cell: a bin's size, over its points, over 2.",
+    ("x1 + (j + (b + 0.5) / across) * bin_w", "x1 + (j + b / across) * bin_w + 0.5"),
+    ("y1 + (i + (a + 0.5) / down) * bin_h", "y1 + (i + a / down) * bin_h + 0.5"),
+)
+points.slip_of(
+    right_points,
     "stored as (y, x)",
     "Your points hold y first. Points are (x, y), as boxes are x1, y1, x2, y2.",
     ("torch.stack([x, y])", "torch.stack([y, x])"),
@@ -382,6 +444,7 @@ align = exercises.function(
     minutes=25,
     forbidden=(INTERPOLATION, POOLING, ROI),
     allowed=("bilinear_sample", "sample_points"),
+    numpy=True,
     hints=(
         "Four steps a box: place it on the map, decide how many points a bin has, ask `sample_points` where they are, "
         "read with `bilinear_sample` and take the mean.",
@@ -435,6 +498,7 @@ def _(draw):
     yield Case(maps(), inside, (2, 2), 1 / 4, 2, True, words="the same, aligned: half a cell after scaling")
     yield Case(maps(), inside, (2, 2), 1 / 4, words="points a bin from the box's size, rounded up")
     yield Case(maps(), rois([0, 1.2, 0.4, 6.9, 3.3]), (2, 2), words="more points across than down")
+    yield Case(maps(), inside, (2, 2), 1 / 4, 0, words="a sampling_ratio of 0 adapts, too")
     yield Case(
         maps() + 20,
         rois([0, -14, -10, 13, 11]),
@@ -479,7 +543,7 @@ def _(draw):
     for number in range(draw.count):
         bins = (draw.integer(1, 3), draw.integer(1, 3))
         boxes = _boxes_off_the_edges(draw, draw.integer(1, 3), 1 / 4, bins, (6, 8))
-        ratio, aligned = draw.choice((-1, 1, 2, 3)), number % 2 == 0
+        ratio, aligned = draw.choice((-1, 0, 1, 2, 3)), number % 2 == 0
         yield Case(draw.normal((2, 2, 6, 8)), boxes, bins, 1 / 4, ratio, aligned, words="random boxes")
 
 
@@ -587,6 +651,53 @@ align.slip_of(
 )
 align.slip_of(
     right_align,
+    "only -1 adapts",
+    "Your number of points adapts for -1 alone. Every `sampling_ratio` that is not positive means that, 0 as well.",
+    ("down = sampling_ratio if sampling_ratio > 0", "down = sampling_ratio if sampling_ratio != -1"),
+    ("across = sampling_ratio if sampling_ratio > 0", "across = sampling_ratio if sampling_ratio != -1"),
+)
+align.slip_of(
+    right_align,
+    "number of points rounded down",
+    "You round the number of points down. It is rounded up, so that no cell of a bin lies between two points.",
+    ("else math.ceil(h / bins_y)", "else int(h / bins_y) or math.ceil(h)"),
+    ("else math.ceil(w / bins_x)", "else int(w / bins_x) or math.ceil(w)"),
+)
+align.slip_of(
+    right_align,
+    "as many points as the box has cells",
+    "You take as many points a bin as the whole box is cells large. Divide its size by the number of bins first.",
+    ("else math.ceil(h / bins_y)", "else math.ceil(h)"),
+    ("else math.ceil(w / bins_x)", "else math.ceil(w)"),
+)
+align.slip_of(
+    right_align,
+    "the same number down and across",
+    "You take the larger number of points for both directions. Height and width have a number of their own.",
+    ("else math.ceil(h / bins_y)", "else math.ceil(max(h / bins_y, w / bins_x))"),
+    ("else math.ceil(w / bins_x)", "else math.ceil(max(h / bins_y, w / bins_x))"),
+)
+align.slip_of(
+    right_align,
+    "box clipped to the map",
+    "You clip the box to the map, so its bins shrink. The box stays as it is; points that fall outside are "
+    "`bilinear_sample`'s business.",
+    (
+        "        w, h = x2 - x1, y2 - y1",
+        "        x1, x2 = (x.clamp(0, features.shape[3] - 1) for x in (x1, x2))\n"
+        "        y1, y2 = (y.clamp(0, features.shape[2] - 1) for y in (y1, y2))\n"
+        "        w, h = x2 - x1, y2 - y1",
+    ),
+)
+align.slip_of(
+    right_align,
+    "moved the wrong way",
+    "You add half a cell when `aligned`. The centre of cell 0 lies half a cell inside the map and has coordinate 0: "
+    "take the half away.",
+    ("- (0.5 if aligned else 0.0)", "+ (0.5 if aligned else 0.0)"),
+)
+align.slip_of(
+    right_align,
     "batch index ignored",
     "You read every box from the first image. The first number of a RoI says which image of the batch it belongs to.",
     ("features[int(roi[0])]", "features[0]"),
@@ -603,6 +714,7 @@ scatter = exercises.function(
     difficulty=3,
     minutes=15,
     forbidden=(AUTOGRAD, INTERPOLATION, ROI),
+    numpy=True,
     hints=(
         "A value was read from four cells with four weights. How much does it grow when one of these cells grows by 1?",
         "By that cell's weight. So the cell receives `gradient` times its weight, and cells that were read several "
@@ -718,6 +830,17 @@ scatter.slip_of(
 )
 scatter.slip_of(
     right_scatter,
+    "shares beyond the border lost",
+    "A point a little outside gives you only part of its gradient; the rest falls off the map. It was clamped when it "
+    "was read, so the border cells receive all of it.",
+    (
+        "        v, u = min(max(v, 0.0)",
+        "        g = g * (1 - max(-v, v - height + 1, 0)) * (1 - max(-u, u - width + 1, 0))\n"
+        "        v, u = min(max(v, 0.0)",
+    ),
+)
+scatter.slip_of(
+    right_scatter,
     "far points clamped",
     "You send gradients of far points to the border. Their value was 0 whatever the map held, so they give nothing.",
     ("if v < -1 or v > height or u < -1 or u > width:", "if False:"),
@@ -740,6 +863,7 @@ shift = exercises.function(
     difficulty=3,
     minutes=15,
     allowed=("roi_pool", "roi_align"),
+    numpy=True,
     hints=(
         "An operator is a function of one box here. Call it for the box where it is, and again for the moved box.",
         "The moved box has `d` added to x1 and x2. Compare `moved - start` with `d`.",
@@ -843,6 +967,37 @@ shift.slip_of(
     "scaling.",
     ("torch.stack([d, 0 * d, d, 0 * d])", "torch.stack([d, 0 * d, d, 0 * d]) * spatial_scale"),
 )
+
+
+@shift.slip(
+    "shifts pile up",
+    "Each of your shifts starts where the last one ended: `moved = box` is the same tensor, and `+=` changes it. Start "
+    "from `box.clone()`, or add without `+=`.",
+)
+def _(features, box, shifts, spatial_scale, output_size):
+    errors = torch.zeros(2, len(shifts))
+    for row, (operator, more) in enumerate(((ra.roi_pool, ()), (ra.roi_align, (2, True)))):
+        start = None
+        moved = box.clone()
+        for n, d in enumerate(torch.cat([torch.zeros(1), shifts])):
+            moved[[0, 2]] += d
+            output = operator(
+                features, torch.cat([torch.zeros(1), moved])[None], output_size, spatial_scale, *more
+            )
+            if start is None:
+                start = output
+            else:
+                errors[row, n - 1] = (output - start - d).abs().mean()
+    return errors
+
+
+shift.slip_of(
+    right_shift,
+    "root of the mean square",
+    "You take the root of the mean square, which weighs large errors more. The formula has the mean of the absolute "
+    "values.",
+    (".abs().mean()", ".square().mean().sqrt()"),
+)
 shift.slip_of(
     right_shift,
     "rows exchanged",
@@ -860,6 +1015,7 @@ level = exercises.function(
     points=2,
     difficulty=1,
     minutes=8,
+    numpy=True,
     hints=(
         "A box of 224 x 224 pixels reads from level `k0`. A box of half that side reads one level lower.",
         "The side of a box that is not square is the root of its area. One level is a factor of two: `torch.log2`.",
@@ -879,6 +1035,10 @@ def _(draw):
 
     yield Case(squares(224, 112, 448), words="224, 112 and 448 pixels: levels 4, 3 and 5")
     yield Case(squares(220, 230, 110, 120, 440, 460), words="a little below and above the steps")
+    yield Case(
+        torch.tensor([[288.1, 288.1, 512.1, 512.1], [8.0, 16, 240, 240]]),
+        words="512.1 - 288.1 pixels: 224, but for the last bit",
+    )
     yield Case(squares(10, 40, 1500), words="smaller and larger than all levels: clamped")
     yield Case(torch.tensor([[0.0, 0, 448, 112], [0, 0, 60, 500]]), words="boxes that are not square")
     yield Case(
@@ -899,6 +1059,24 @@ level.slip_of(
     "area instead of side",
     "You compare the area with s0. The side counts: take the root of w times h first.",
     ("torch.sqrt(w * h) / s0", "w * h / s0**2"),
+)
+level.slip_of(
+    right_level,
+    "the last bit decides",
+    "A box of 512.1 - 288.1 pixels falls a level because of its last bit. Add `1e-6` before you round down.",
+    ("torch.floor(k + 1e-6)", "torch.floor(k)"),
+)
+level.slip_of(
+    right_level,
+    "longer side",
+    "You take the longer side. The formula has the side of a square of the same area: the root of w times h.",
+    ("torch.sqrt(w * h)", "torch.maximum(w, h)"),
+)
+level.slip_of(
+    right_level,
+    "corner taken for size",
+    "You take x2 and y2 for width and height. A box holds two corners: subtract them.",
+    ("boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]", "boxes[:, 2], boxes[:, 3]"),
 )
 level.slip_of(
     right_level,

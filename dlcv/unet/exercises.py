@@ -16,6 +16,11 @@ exercises = Exercises("unet")
 check = exercises.check
 
 
+def strong(draw, *shape):
+    """Inputs that outweigh the biases, so that they are still seen behind a chain of ReLUs."""
+    return 10 * draw.normal(shape)
+
+
 # ----------------------------------------------------------------------- 1 · two convolutions
 
 double = exercises.module(
@@ -35,12 +40,12 @@ double = exercises.module(
 
 @double.cases
 def _(draw):
-    yield ModuleCase(1, 3, inputs=[draw.normal((1, 1, 6, 7))], words="1 channel to 3; the map keeps its size")
-    yield ModuleCase(2, 3, 0, inputs=[draw.normal((2, 2, 7, 6))], words="no padding: four pixels less")
-    yield ModuleCase(3, 2, 0, inputs=[draw.normal((1, 3, 5, 5))], words="a single pixel is left")
+    yield ModuleCase(1, 6, inputs=[strong(draw, 1, 1, 6, 7)], words="1 channel to 6; the map keeps its size")
+    yield ModuleCase(2, 6, 0, inputs=[strong(draw, 2, 2, 7, 6)], words="no padding: four pixels less")
+    yield ModuleCase(3, 9, 0, inputs=[strong(draw, 1, 3, 5, 5)], words="a single pixel is left")
     for _ in range(draw.count):
-        a, b, padding = draw.integer(1, 4), draw.integer(1, 4), draw.integer(0, 1)
-        x = draw.normal((1, a, draw.integer(5, 8), draw.integer(5, 8)))
+        a, b, padding = draw.integer(1, 3), draw.integer(4, 6), draw.integer(0, 1)
+        x = strong(draw, 1, a, draw.integer(5, 8), draw.integer(5, 8))
         yield ModuleCase(a, b, padding, inputs=[x], words="random sizes")
 
 
@@ -82,6 +87,44 @@ double.slip_of(
 )
 double.slip_of(
     RightDoubleConv,
+    "always padded",
+    "You pad whatever `padding` says. The paper's network does not: its maps lose four pixels here.",
+    (
+        "self.first = nn.Conv2d(in_channels, out_channels, 3, padding=padding)",
+        "self.first = nn.Conv2d(in_channels, out_channels, 3, padding=1)",
+    ),
+    (
+        "self.second = nn.Conv2d(out_channels, out_channels, 3, padding=padding)",
+        "self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1)",
+    ),
+)
+double.slip_of(
+    RightDoubleConv,
+    "channels changed by the second",
+    "Your first convolution keeps the channels and your second changes them. The first one changes them.",
+    (
+        "self.first = nn.Conv2d(in_channels, out_channels, 3, padding=padding)",
+        "self.first = nn.Conv2d(in_channels, in_channels, 3, padding=padding)",
+    ),
+    (
+        "self.second = nn.Conv2d(out_channels, out_channels, 3, padding=padding)",
+        "self.second = nn.Conv2d(in_channels, out_channels, 3, padding=padding)",
+    ),
+)
+double.slip_of(
+    RightDoubleConv,
+    "batch normalisation",
+    "You normalise each batch. Many later U-Nets do; this one, the paper's, does not.",
+    (
+        "self.second = nn",
+        "self.norms = nn.ModuleList([nn.BatchNorm2d(out_channels), nn.BatchNorm2d(out_channels)])\n"
+        "        self.second = nn",
+    ),
+    ("torch.relu(self.first(x))", "torch.relu(self.norms[0](self.first(x)))"),
+    ("torch.relu(self.second(x))", "torch.relu(self.norms[1](self.second(x)))"),
+)
+double.slip_of(
+    RightDoubleConv,
     "normalised",
     "You normalise. Many later U-Nets do; this one, the paper's, does not.",
     ("x = torch.relu(self.first(x))", "x = torch.relu(nn.functional.instance_norm(self.first(x)))"),
@@ -109,18 +152,18 @@ step = exercises.module(
 @step.cases
 def _(draw):
     def case(channels, padding, below, skip, words):
-        inputs = [draw.normal((1, 2 * channels, *below)), draw.normal((1, channels, *skip))]
+        inputs = [strong(draw, 1, 2 * channels, *below), strong(draw, 1, channels, *skip)]
         return ModuleCase(channels, padding, inputs=inputs, words=words)
 
-    yield case(2, 1, (2, 3), (4, 6), "2 channels, padded: sizes fit")
-    yield case(2, 0, (4, 4), (10, 10), "not padded: the skip is cropped by one pixel on each side")
-    yield case(3, 0, (3, 5), (9, 15), "an odd number of pixels too many")
-    yield case(1, 1, (1, 1), (2, 2), "from a single pixel")
+    yield case(4, 1, (2, 3), (4, 6), "4 channels, padded: sizes fit")
+    yield case(4, 0, (4, 4), (10, 10), "not padded: the skip is cropped by one pixel on each side")
+    yield case(5, 0, (3, 5), (9, 15), "an odd number of pixels too many")
+    yield case(4, 1, (1, 1), (2, 2), "from a single pixel")
     for _ in range(draw.count):
         h, w, padding = draw.integer(3, 4), draw.integer(3, 4), draw.integer(0, 1)
         more = (0, 0) if padding else (draw.integer(0, 6), draw.integer(0, 6))
         skip = (2 * h + more[0], 2 * w + more[1])
-        yield case(draw.integer(1, 3), padding, (h, w), skip, "random sizes")
+        yield case(draw.integer(4, 6), padding, (h, w), skip, "random sizes")
 
 
 class RightUpStep(nn.Module):
@@ -138,8 +181,8 @@ class RightUpStep(nn.Module):
 step.slip_of(
     RightUpStep,
     "added, not concatenated",
-    "You add the skip to the map. That is how a ResNet or an FCN does it. A U-Net stacks both, so the next layer gets "
-    "twice the channels and may weigh them itself.",
+    "Your double convolution takes the channels of one map, as if the skip were added, or left out. A ResNet and an "
+    "FCN add. A U-Net stacks both maps, so the next layer gets twice the channels and may weigh them itself.",
     ("unet.DoubleConv(2 * channels, channels, padding)", "unet.DoubleConv(channels, channels, padding)"),
     ("torch.cat([skip, x], 1)", "skip + x"),
 )
@@ -165,6 +208,40 @@ step.slip_of(
     "cropped at the corner",
     "You keep the skip's upper left corner. Convolutions without padding lose pixels on all sides: keep the middle.",
     ("unet.center_crop(skip, x.shape[-2:])", "skip[..., : x.shape[-2], : x.shape[-1]]"),
+)
+step.slip_of(
+    RightUpStep,
+    "map padded to the skip's size",
+    "You pad the map from below until it is as large as the skip. The paper crops the skip: a border of zeros is no "
+    "evidence.",
+    ("x = self.up(x)\n", "x = nn.functional.pad(self.up(x), _margins(x, skip))\n"),
+    (
+        "    def forward(self, x, skip):",
+        "    def forward(self, x, skip):\n"
+        "        def _margins(x, skip):\n"
+        "            h, w = skip.shape[2] - 2 * x.shape[2], skip.shape[3] - 2 * x.shape[3]\n"
+        "            return (w // 2, w - w // 2, h // 2, h - h // 2)\n",
+    ),
+)
+step.slip_of(
+    RightUpStep,
+    "padding not handed on",
+    "Your double convolution pads whatever `padding` says. Hand it on.",
+    ("unet.DoubleConv(2 * channels, channels, padding)", "unet.DoubleConv(2 * channels, channels)"),
+)
+step.slip_of(
+    RightUpStep,
+    "ReLU behind the upsampling",
+    "You cut the upsampled map off at zero. Only the two convolutions have a ReLU behind them.",
+    ("x = self.up(x)\n", "x = torch.relu(self.up(x))\n"),
+)
+step.slip_of(
+    RightUpStep,
+    "interpolated and mixed",
+    "You double by interpolation and halve the channels by a 1x1 convolution. Many later U-Nets do; the paper's step "
+    "up is a transposed convolution of 2x2 that does both.",
+    ("nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)", "nn.Conv2d(2 * channels, channels, 1)"),
+    ("x = self.up(x)\n", "x = nn.functional.interpolate(self.up(x), scale_factor=2.0, mode='bilinear')\n"),
 )
 step.slip_of(
     RightUpStep,
@@ -200,17 +277,17 @@ network = exercises.module(
 @network.cases
 def _(draw):
     def case(*settings, size, words):
-        return ModuleCase(*settings, inputs=[draw.normal((1, settings[0], *size))], words=words)
+        return ModuleCase(*settings, inputs=[strong(draw, 1, settings[0], *size)], words=words)
 
-    yield case(1, 2, 2, 1, size=(4, 6), words="depth 1, padded")
-    yield case(1, 2, 2, 2, size=(8, 12), words="depth 2, padded")
-    yield case(1, 2, 2, 1, 0, size=(24, 22), words="depth 1, not padded")
-    yield case(2, 3, 2, 2, 0, size=(44, 48), words="depth 2, not padded; 2 channels in, 3 classes")
-    yield case(3, 1, 1, 3, size=(8, 16), words="depth 3, one class")
+    yield case(1, 2, 4, 1, size=(4, 6), words="depth 1, padded")
+    yield case(1, 2, 4, 2, size=(8, 12), words="depth 2, padded")
+    yield case(1, 2, 4, 1, 0, size=(24, 22), words="depth 1, not padded")
+    yield case(2, 3, 4, 2, 0, size=(44, 48), words="depth 2, not padded; 2 channels in, 3 classes")
+    yield case(3, 1, 4, 3, size=(8, 16), words="depth 3, one class")
     for _ in range(max(1, draw.count // 2)):
         depth = draw.integer(1, 3)
         size = (2**depth * draw.integer(1, 2), 2**depth * draw.integer(1, 2))
-        channels = (draw.integer(1, 3), draw.integer(1, 3), draw.integer(1, 3))
+        channels = (draw.integer(1, 3), draw.integer(1, 3), draw.integer(4, 6))
         yield case(*channels, depth, size=size, words="random sizes, padded")
 
 
@@ -244,6 +321,28 @@ network.slip_of(
     "skips in the wrong order",
     "You hand out the skips from the first to the last. The deepest step up needs the deepest skip: last one first.",
     ("skips.pop()", "skips.pop(0)[:, :1].expand(-1, x.shape[1] // 2, -1, -1)"),
+)
+network.slip_of(
+    RightUNet,
+    "layers in a Python list",
+    "You keep layers in a Python list. PyTorch does not see them there: their weights are neither trained nor saved. "
+    "Use `nn.ModuleList`.",
+    ("self.down = nn.ModuleList()", "self.down = []"),
+    ("self.up = nn.ModuleList()", "self.up = []"),
+)
+network.slip_of(
+    RightUNet,
+    "padding not handed on",
+    "Your network pads whatever `padding` says. Hand it on to every step, down and up.",
+    ("unet.DoubleConv(before, after, padding)", "unet.DoubleConv(before, after)"),
+    ("unet.UpStep(base_channels * 2**level, padding)", "unet.UpStep(base_channels * 2**level)"),
+)
+network.slip_of(
+    RightUNet,
+    "one level too few",
+    "Your network halves the map once less than `depth` says. There are `depth` poolings, and one double convolution "
+    "more than that.",
+    ("        self.down = nn", "        depth = depth - 1\n        self.down = nn"),
 )
 network.slip_of(
     RightUNet,
@@ -331,6 +430,32 @@ count.slip_of(
 )
 count.slip_of(
     right_count,
+    "a bias for each input",
+    "You count a bias for each channel that goes in. There is one for each that comes out.",
+    ("before * after * side * side + after", "before * after * side * side + before"),
+)
+count.slip_of(
+    right_count,
+    "one convolution a level",
+    "You count one 3x3 layer a level. Each level has two, on the way down and on the way up.",
+    ("layer(before, after, 3) + layer(after, after, 3)", "layer(before, after, 3)"),
+    ("layer(2 * c, c, 3) + layer(c, c, 3)", "layer(2 * c, c, 3)"),
+)
+count.slip_of(
+    right_count,
+    "last layer forgotten",
+    "The last layer is missing: a 1x1 convolution from `base_channels` to `num_classes`.",
+    ("return total + layer(base_channels, num_classes, 1)", "return total"),
+)
+count.slip_of(
+    right_count,
+    "upsampling keeps its channels",
+    "Your upsampling keeps its channels, so the stack has three times as many as the skip. It halves them.",
+    ("layer(2 * c, c, 2)", "layer(2 * c, 2 * c, 2)"),
+    ("layer(2 * c, c, 3)", "layer(3 * c, c, 3)"),
+)
+count.slip_of(
+    right_count,
     "stack forgotten",
     "Your layers on the way up take as many channels as the skip alone. The stack of skip and map has twice as many.",
     ("layer(2 * c, c, 3) + layer(c, c, 3)", "layer(c, c, 3) + layer(c, c, 3)"),
@@ -380,16 +505,16 @@ segnet = exercises.module(
 @segnet.cases
 def _(draw):
     def case(*settings, size, words):
-        return ModuleCase(*settings, inputs=[draw.normal((1, settings[0], *size))], words=words)
+        return ModuleCase(*settings, inputs=[strong(draw, 1, settings[0], *size)], words=words)
 
-    yield case(1, 2, 2, 1, size=(4, 6), words="depth 1")
-    yield case(3, 2, 2, 2, size=(8, 8), words="depth 2")
-    yield case(2, 3, 2, 2, size=(7, 9), words="depth 2, odd sizes")
-    yield case(1, 2, 1, 3, size=(9, 12), words="depth 3")
+    yield case(1, 2, 8, 1, size=(4, 6), words="depth 1")
+    yield case(3, 2, 8, 2, size=(8, 8), words="depth 2")
+    yield case(2, 3, 8, 2, size=(7, 9), words="depth 2, odd sizes")
+    yield case(1, 2, 8, 3, size=(9, 12), words="depth 3")
     for _ in range(max(1, draw.count // 2)):
         size = (draw.integer(5, 12), draw.integer(5, 12))
         yield case(
-            draw.integer(1, 3), draw.integer(1, 3), 2, draw.integer(1, 2), size=size, words="random sizes"
+            draw.integer(1, 3), draw.integer(1, 3), 8, draw.integer(1, 2), size=size, words="random sizes"
         )
 
 
@@ -435,6 +560,29 @@ segnet.slip_of(
         "x = nn.functional.max_unpool2d(x, indices, 2, output_size=size)",
         "x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : size[0], : size[1]]",
     ),
+)
+segnet.slip_of(
+    RightSegNet,
+    "last row and column not pooled",
+    "Where a size is odd, your pooling leaves the last row and column out. With `ceil_mode=True` they make a window of "
+    "their own.",
+    ("max_pool2d(x, 2, ceil_mode=True, return_indices=True)", "max_pool2d(x, 2, return_indices=True)"),
+)
+segnet.slip_of(
+    RightSegNet,
+    "interpolated on the way up",
+    "You enlarge maps by interpolation. A SegNet puts each maximum back to where it was: `max_unpool2d` with the "
+    "indices of the pooling.",
+    (
+        "x = nn.functional.max_unpool2d(x, indices, 2, output_size=size)",
+        "x = nn.functional.interpolate(x, size, mode='bilinear')",
+    ),
+)
+segnet.slip_of(
+    RightSegNet,
+    "last layer 3x3",
+    "Your last layer looks at 3x3 pixels. It is a classifier for each pixel: 1x1.",
+    ("nn.Conv2d(base_channels, num_classes, 1)", "nn.Conv2d(base_channels, num_classes, 3, padding=1)"),
 )
 segnet.slip_of(
     RightSegNet,
@@ -536,6 +684,39 @@ weights.slip_of(
 )
 weights.slip_of(
     right_weights,
+    "two nearest pixels",
+    "You take the two nearest pixels of any cell, which are mostly pixels of the same one. Measure to each cell by "
+    "itself, then take the two smallest.",
+    ("d[0] + d[1]", "nearest[0] + nearest[1]"),
+    (
+        "        ridge =",
+        "        cells = instances.nonzero().float()\n"
+        "        nearest = (pixels[:, :, None] - cells).square().sum(-1).sqrt().sort(-1).values.movedim(-1, 0)\n"
+        "        ridge =",
+    ),
+)
+weights.slip_of(
+    right_weights,
+    "to the cells' centres",
+    "You measure to the centres of the cells. Large cells are then far away even where they touch: measure to their "
+    "nearest pixel.",
+    ("(pixels[:, :, None] - cell).square()", "(pixels[:, :, None] - cell.mean(0)).square()"),
+)
+weights.slip_of(
+    right_weights,
+    "background as a cell",
+    "You count the background as a cell. It is at distance 0 everywhere between the cells, so every border becomes a "
+    "ridge.",
+    ("if label == 0:", "if label < 0:"),
+)
+weights.slip_of(
+    right_weights,
+    "twice sigma forgotten",
+    "You divide by the square of sigma. A Gaussian has twice that below its exponent.",
+    ("(2 * sigma**2)", "sigma**2"),
+)
+weights.slip_of(
+    right_weights,
     "squares summed",
     "You add the squares of both distances. The paper squares their sum: `(d1 + d2) ** 2`.",
     ("((d[0] + d[1]) ** 2)", "(d[0] ** 2 + d[1] ** 2)"),
@@ -567,6 +748,7 @@ moving = exercises.function(
     difficulty=3,
     minutes=15,
     forbidden=(INTERPOLATION,),
+    numpy=True,
     hints=(
         "A pixel of the result comes from its own row plus `flow[0]` there, and its own column plus `flow[1]`.",
         "Clamp these positions into the image first. Then read the image between its four pixels, as in chapter 04.",
@@ -628,6 +810,46 @@ moving.slip_of(
     "Your labels come from the pixel above and to the left, not from the nearest: you drop the fraction. Add a half "
     "first.",
     ("labels[(y + 0.5).long(), (x + 0.5).long()]", "labels[y0, x0]"),
+)
+moving.slip_of(
+    right_warp,
+    "halves to the even side",
+    "Python and torch round a half to the even neighbour, so labels of one boundary go two ways. Take the `floor` of "
+    "the position plus a half.",
+    ("labels[(y + 0.5).long(), (x + 0.5).long()]", "labels[y.round().long(), x.round().long()]"),
+)
+moving.slip_of(
+    right_warp,
+    "image not mixed",
+    "You take the image's nearest pixel, too. Only labels need that; colours are mixed from the four pixels around the "
+    "position.",
+    ("dy, dx = y - y0, x - x0", "dy, dx = (y - y0 >= 0.5).float(), (x - x0 >= 0.5).float()"),
+)
+moving.slip_of(
+    right_warp,
+    "zeros beyond the border",
+    "What comes from outside is black in yours, with label 0. Beyond the border the border's pixels go on: clamp the "
+    "position.",
+    (
+        "    y0, x0 = y.long(), x.long()",
+        "    beyond = (y != torch.arange(height)[:, None] + flow[0]) | (x != torch.arange(width) + flow[1])\n"
+        "    y0, x0 = y.long(), x.long()",
+    ),
+    ("return moved, nearest", "return moved * ~beyond, nearest * ~beyond"),
+)
+moving.slip_of(
+    right_warp,
+    "wrapped around",
+    "What leaves the image on one side comes in on the other. Beyond the border the border's pixels go on: clamp the "
+    "position.",
+    (
+        "(torch.arange(height)[:, None] + flow[0]).clamp(0, height - 1)",
+        "(torch.arange(height)[:, None] + flow[0]) % (height - 1)",
+    ),
+    (
+        "(torch.arange(width)[None, :] + flow[1]).clamp(0, width - 1)",
+        "(torch.arange(width)[None, :] + flow[1]) % (width - 1)",
+    ),
 )
 moving.slip_of(
     right_warp,

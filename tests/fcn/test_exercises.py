@@ -9,9 +9,11 @@ from dlcv.checking.testing import (
     assert_slips_die,
     assert_trivial_answers_earn_nothing,
     in_a_cell,
+    verdict_of,
 )
 from dlcv.fcn import exercises as chapter
 from dlcv.fcn.exercises import exercises
+from dlcv.transposed_convolution import bilinear_kernel
 
 NAMES = list(exercises)
 
@@ -72,7 +74,17 @@ def fuse_by_hand(deep, skip, weight, bias=None):
     return doubled + scores
 
 
+def fuse_by_functions(deep, skip, weight, bias=None):
+    classes = deep.shape[1]
+    filters = torch.zeros(classes, classes, 4, 4)
+    filters[range(classes), range(classes)] = bilinear_kernel(4)
+    doubled = nn.functional.conv_transpose2d(deep, filters, stride=2, padding=1)
+    scores = nn.functional.conv2d(skip, weight[:, :, None, None], bias)
+    return scores + doubled[:, :, : scores.shape[2], : scores.shape[3]]
+
+
 RIGHT = [
+    ("fuse", fuse_by_functions),
     ("pointwise_linear", chapter.right_pointwise),
     ("pointwise_linear", pointwise_by_tensordot),
     ("pointwise_linear", pointwise_by_layer),
@@ -104,3 +116,23 @@ def test_every_slip_dies_and_is_named(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_trivial_answers_earn_nothing(name):
     assert_trivial_answers_earn_nothing(exercises[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "message"),
+    [
+        ("bilinear_upsampling", lambda channels, factor: nn.Upsample(scale_factor=factor), "yours has: none"),
+        (
+            "bilinear_upsampling",
+            lambda channels, factor: nn.ConvTranspose2d(channels, channels, 3),
+            "weight, bias",
+        ),
+        (
+            "linear_to_conv",
+            lambda linear, in_channels, kernel_size: linear.weight,
+            "you returned a Parameter",
+        ),
+    ],
+)
+def test_what_is_no_such_layer_is_said(name, answer, message):
+    assert message in verdict_of(exercises[name], answer).text()

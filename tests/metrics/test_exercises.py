@@ -1,5 +1,6 @@
 """The exercises of chapter 05: slips fail and are named, right variants pass, trivial ones earn nothing."""
 
+import numpy as np
 import pytest
 import sympy
 import torch
@@ -79,7 +80,15 @@ def boundary_by_pooling(prediction, target, distance):
     return (p & t).sum() / (p | t).sum()
 
 
+def counting_in_numpy(prediction, target, num_classes, ignore_index=255):
+    p, t = prediction.numpy().ravel(), target.numpy().ravel()
+    counts = np.zeros((num_classes, num_classes), int)
+    np.add.at(counts, (t[t != ignore_index], p[t != ignore_index]), 1)
+    return torch.from_numpy(counts)
+
+
 RIGHT = [
+    ("confusion_matrix", counting_in_numpy),
     ("confusion_matrix", chapter.right_counting),
     ("confusion_matrix", counting_by_masks),
     ("class_iou", chapter.right_iou),
@@ -150,3 +159,14 @@ def test_scipy_may_not_erode():
         return (bands[0] & bands[1]).sum() / (bands[0] | bands[1]).sum()
 
     assert verdict_of(exercises["boundary_iou"], answer).kind == "forbidden call"
+
+
+def test_a_numerator_that_waits_to_be_multiplied_out_is_not_the_end():
+    def answer(j, k):
+        return [
+            2 * k / (1 + k) - 2 * j / (1 + j),
+            (2 * k * (1 + j) - 2 * j * (1 + k)) / ((1 + j) * (1 + k)),
+        ]
+
+    verdict = verdict_of(exercises["rank_alike"], answer)
+    assert (verdict.passed, verdict.total) == (1, 2)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -42,6 +43,18 @@ def sample_by_tents(features, y, x):
     down = (1 - (torch.arange(height) - y).abs()).clamp(min=0)
     across = (1 - (torch.arange(width) - x).abs()).clamp(min=0)
     return (features * down[:, None] * across).sum((1, 2))
+
+
+def sample_in_numpy(features, y, x):
+    f = features.numpy()
+    _, height, width = f.shape
+    if y < -1 or y > height or x < -1 or x > width:
+        return np.zeros(len(f), f.dtype)
+    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    rows, columns = (int(np.floor(y)), int(np.ceil(y))), (int(np.floor(x)), int(np.ceil(x)))
+    dy, dx = y - rows[0], x - columns[0]
+    weights = np.outer([1 - dy, dy], [1 - dx, dx])
+    return np.einsum("cij,ij->c", f[:, rows][:, :, columns], weights)
 
 
 def pool_by_whole_numbers(features, rois, output_size, spatial_scale=1.0):
@@ -132,6 +145,7 @@ def level_without_tensors(boxes, k0=4, s0=224, k_min=2, k_max=5):
 RIGHT = [
     ("bilinear_sample", chapter.right_sample),
     ("bilinear_sample", sample_by_tents),
+    ("bilinear_sample", sample_in_numpy),
     ("roi_pool", chapter.right_pool),
     ("roi_pool", pool_by_whole_numbers),
     ("sample_points", chapter.right_points),
@@ -193,6 +207,12 @@ def test_autograd_may_not_scatter(backwards):
         return features.grad
 
     assert verdict_of(exercises["bilinear_scatter"], answer).kind == "forbidden call"
+
+
+def test_a_message_names_the_arguments_that_a_probe_hands_on():
+    flat = next(slip for slip in exercises["roi_pool"].slips if slip.name == "batch index ignored")
+    text = verdict_of(exercises["roi_pool"], in_a_cell(flat.program, flat.source)).text()
+    assert "rois=[[1, 0, 1, 5, 4], [0, 2, 0, 7, 5]], output_size=(2, 3)" in text
 
 
 def test_the_storyboard_of_sample_points():
