@@ -24,10 +24,10 @@ def solved(notebook: NotebookNode, root: Path) -> NotebookNode:
     ran = run_notebook(copy.deepcopy(notebook), root, scale="smoke", timeout=LONGEST)
     for cell, before in zip(ran.cells, notebook.cells, strict=True):
         role = cell.metadata.get("dlcv", {}).get("role")
-        if role in PICTURE_ROLES and before.outputs:
-            said = (
-                [] if role == "experiment" else [output for output in cell.outputs if not is_picture(output)]
-            )
+        if role == "experiment":
+            cell.outputs = before.outputs
+        elif role in PICTURE_ROLES and before.outputs:
+            said = [output for output in cell.outputs if not is_picture(output)]
             cell.outputs = [*said, *before.outputs]
     return ran
 
