@@ -95,7 +95,10 @@ def new_figure(
 
 def as_array(values) -> np.ndarray:
     """Return a tensor (any device, with or without gradient), array or nested list as a numpy array."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    if not hasattr(values, "detach"):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return (values.float() if values.dtype.is_floating_point and values.itemsize < 4 else values).numpy()
 
 
 def as_image(image) -> np.ndarray:
@@ -161,11 +164,14 @@ def panoptic_map(semantic, instances, colours: Sequence[str] = CLASSES, void: in
     (H, W, 3) float array in [0, 1]
     """
     semantic, instances = as_array(semantic), as_array(instances)
+    if semantic.shape != instances.shape:
+        raise ValueError(f"semantic is {semantic.shape}, instances are {instances.shape}: sizes must agree")
     painted = label_map(semantic, colours, void)
     for label in np.unique(semantic[instances > 0]):
-        for number, instance in enumerate(np.unique(instances[(semantic == label) & (instances > 0)])):
+        of_class = semantic == label
+        for number, instance in enumerate(np.unique(instances[of_class & (instances > 0)])):
             towards, share = SHADES[number % len(SHADES)]
-            mask = instances == instance
+            mask = of_class & (instances == instance)
             painted[mask] += share * (towards - painted[mask])
     painted[boundaries(semantic.astype(np.int64) * 4096 + instances)] *= 0.45
     return painted
@@ -181,7 +187,10 @@ def normal_map(normals) -> np.ndarray:
     The usual picture: red grows to the right, green upwards, blue towards the camera; a surface that faces the
     camera is (0.5, 0.5, 1). Pixels without a normal are light grey.
     """
-    normals = np.moveaxis(as_array(normals), 0, -1).astype(float)
+    normals = as_array(normals)
+    if normals.ndim != 3 or len(normals) != 3:
+        raise ValueError(f"normals must be (3, H, W); got {normals.shape}")
+    normals = np.moveaxis(normals, 0, -1).astype(float)
     painted = 0.5 + 0.5 * normals * (1, -1, -1)
     painted[(normals == 0).all(-1)] = to_rgb(BLANK)
     return painted
@@ -265,6 +274,8 @@ def show(
         Draw a heat map's colour bar.
     """
     values = as_array(values)
+    if values.ndim not in (2, 3):
+        raise ValueError(f"a map must be (H, W), (3, H, W) or (H, W, 3); got {values.shape}")
     if values.ndim == 3:
         axis.imshow(as_image(values), interpolation="nearest")
     elif values.dtype == bool:
@@ -335,6 +346,9 @@ def show_maps(
     if not maps:
         raise ValueError("show_maps needs at least one map")
     arrays = {title: as_array(values) for title, values in maps.items()}
+    for title, values in arrays.items():
+        if values.ndim not in (2, 3):
+            raise ValueError(f"{title!r} must be (H, W), (3, H, W) or (H, W, 3); got {values.shape}")
     columns = min(columns, len(arrays))
     rows = math.ceil(len(arrays) / columns)
     first = next(iter(arrays.values()))

@@ -121,6 +121,18 @@ def test_images_of_every_layout_are_read(image):
     assert np.array_equal(plotting.as_image(image), np.ones((2, 5, 3)))
 
 
+def test_half_precision_is_drawn():
+    for dtype in (torch.float16, torch.bfloat16):
+        assert plotting.as_array(torch.ones(2, 2, dtype=dtype, requires_grad=True)).dtype == np.float32
+
+
+def test_instances_that_are_numbered_in_each_class_keep_to_their_class():
+    semantic, instances = np.array([[4, 4, 5, 5]]), np.array([[1, 2, 1, 2]])
+    painted = plotting.panoptic_map(semantic, instances)
+    apart = plotting.panoptic_map(semantic, np.array([[1, 2, 3, 4]]))
+    np.testing.assert_allclose(painted, apart)
+
+
 def test_bad_input_fails_at_the_door():
     with pytest.raises(ValueError, match=r"image must be .* got \(4, 2, 5\)"):
         plotting.as_image(np.ones((4, 2, 5)))
@@ -128,6 +140,14 @@ def test_bad_input_fails_at_the_door():
         plotting.label_map(np.ones((2, 2)))
     with pytest.raises(ValueError, match="sizes must agree"):
         plotting.overlay(np.ones((2, 2, 3)), np.ones((3, 3), dtype=int))
+    with pytest.raises(ValueError, match=r"instances are \(1, 2\): sizes must agree"):
+        plotting.panoptic_map(np.ones((2, 2), dtype=int), np.ones((1, 2), dtype=int))
+    with pytest.raises(ValueError, match=r"normals must be \(3, H, W\); got \(4, 4, 3\)"):
+        plotting.normal_map(np.ones((4, 4, 3)))
+    with pytest.raises(ValueError, match=r"'depth' must be .*; got \(1, 1, 4, 4\)"):
+        plotting.show_maps({"depth": np.ones((1, 1, 4, 4))})
+    with pytest.raises(ValueError, match=r"a map must be .*; got \(4,\)"):
+        plotting.show(plotting.new_figure()[1], np.ones(4))
     with pytest.raises(ValueError, match="at least one map"):
         plotting.show_maps({})
     with pytest.raises(ValueError, match="values must be"):
