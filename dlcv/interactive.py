@@ -19,6 +19,13 @@ WIDTH, LETTERS, A_LETTER = 300, 10, 12
 """A control's usual width in pixels, the letters of a value for which it has room, and what each other letter takes."""
 
 
+class Controls(Box):
+    """Sliders and menus side by side; in a saved notebook, which has no kernel for them, a line of words."""
+
+    def __repr__(self) -> str:
+        return "Run this cell to see its sliders."
+
+
 def explore(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:
     """Show sliders and menus, and below them a picture that follows.
 
@@ -32,7 +39,7 @@ def explore(controls: Iterable[Widget], draw: Callable[[], Picture]) -> None:
     controls = tuple(controls)
     for control in controls:
         make_room(control)
-    display(Box(controls, layout=Layout(flex_flow="row wrap")))
+    display(Controls(controls, layout=Layout(flex_flow="row wrap")))
     follow(controls, draw)
 
 

@@ -40,6 +40,13 @@ def test_controls_stand_above_the_picture_in_rows_that_wrap(screen):
     assert screen.shown[2:] == [8]
 
 
+def test_a_saved_notebook_says_how_to_get_its_sliders_back(screen):
+    interactive.explore([IntSlider(1)], lambda: None)
+    saved = screen.shown[0]._repr_mimebundle_()
+    assert saved["text/plain"] == "Run this cell to see its sliders."
+    assert "application/vnd.jupyter.widget-view+json" in saved
+
+
 def test_a_slider_of_long_words_is_wider(screen):
     short = SelectionSlider(options=[2, 128])
     long = SelectionSlider(options=[("nearest", 0), ("corners aligned", 1)])
