@@ -49,7 +49,8 @@ def make(variant: str = "32s", number: int = 0) -> Picture:
     with torch.no_grad():
         scores = bilinear_upsampling(len(CLASSES), stride)(best_scores(labels, stride))
     predicted = scores[0].argmax(0)
-    right = float((predicted == labels).float().mean())
+    wrong = (predicted != labels) & (labels != VOID)
+    right = 1 - float(wrong.sum() / (labels != VOID).sum())
     outlines = [
         float(boundary_iou(predicted == label, labels == label, BAND))
         for label in labels.unique()
@@ -58,8 +59,8 @@ def make(variant: str = "32s", number: int = 0) -> Picture:
     figure, axes = new_figure(1, 3, height=3.1)
     show(axes[0], overlay(image, labels), "scene and true classes")
     show(axes[1], predicted, f"FCN-{variant} at its best: {right:.1%} of the pixels")
-    wrong = predicted != labels
-    show(axes[2], wrong.float(), f"wrong; boundary IoU {sum(outlines) / len(outlines):.2f}", limits=(0, 1))
+    title = f"wrong; boundary IoU {sum(outlines) / len(outlines):.2f}"
+    show(axes[2], wrong.float(), title, limits=(0, 1), bar=False)
     return figure
 
 

@@ -38,7 +38,8 @@ figures.network_figure()
 # %% [markdown]
 # On the left the map is halved four times, and its channels double. On the right it is doubled four times. Blue is what
 # comes across: a copy of the left map, **stacked** on the map from below. The numbers below each map are its channels,
-# those above its size. Why do sizes not fit, 136 on the left and 104 on the right?
+# those above its size. On the third level a map of 136 pixels meets one of twice 52, which is 104. Why do they not
+# fit?
 #
 # Because this is the paper's network, and its convolutions are not padded. Each takes off a pixel on every side. Follow
 # one level: 572, minus 2 twice, is 568. Half of it is 284. And so on, down to 28 and up to 388.
