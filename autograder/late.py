@@ -30,6 +30,7 @@ from pathlib import Path
 
 from .clock import UTC, add_days, by_clock, moment, zone
 from .course import Chapter, Course, CourseError
+from .roster import to_the_end
 
 __all__ = ["Deadlines", "Late", "Policy", "handed_in", "read_timestamp", "timestamp"]
 
@@ -332,8 +333,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{path} cannot be read: {error}") from None
     head = text.partition("\n")[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=";" if head.count(";") > head.count(",") else ",")
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+    separator = ";" if head.count(";") > head.count(",") else ","
+    reader = csv.reader(text.splitlines(), delimiter=separator, strict=True)
+    lines = to_the_end(path, reader)
+    columns = [name.strip().lower() for name in next(lines, ())]
     if not columns:
         return []
     missing = [name for name in ("student", "assignment") if name not in columns]
@@ -341,10 +344,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise CourseError(
             f"{path}: its first line is {head!r}; wanted: columns student, assignment and due or days"
         )
-    reader.fieldnames = columns
     rows = []
-    for row in reader:
-        values = {name: (row.get(name) or "").strip() for name in ("student", "assignment", "due", "days")}
+    for cells in lines:
+        row = dict(zip(columns, cells, strict=False))
+        values = {name: row.get(name, "").strip() for name in ("student", "assignment", "due", "days")}
         if any(values.values()):
             rows.append((reader.line_num, values))
     return rows

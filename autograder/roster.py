@@ -21,13 +21,14 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .course import CourseError
 
-__all__ = ["Person", "Roster", "is_student_id"]
+__all__ = ["Person", "Roster", "is_student_id", "to_the_end"]
 
 # For each kind: the columns that tell it, and which of its columns is what. Several columns make one name.
 KINDS: dict[str, tuple[set[str], dict[str, tuple[str, ...]]]] = {
@@ -203,6 +204,17 @@ def _person(kind: str, row: Mapping[str, str]) -> Person:
     return Person(**found, row=row)
 
 
+def to_the_end(path: Path, reader: Any) -> Iterator:
+    """What a strict CSV reader reads; raise `CourseError` where quotation marks do not come in pairs.
+
+    A reader that is not strict takes all that follows for one cell, and nobody hears of the rows that it swallowed.
+    """
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise CourseError(f"{path} is no CSV at line {reader.line_num} or above: {error}") from None
+
+
 def _read_csv(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Columns and numbered rows of a CSV file, with commas, semicolons or tabs, as spreadsheets write it."""
     try:
@@ -211,10 +223,11 @@ def _read_csv(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, st
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise CourseError(f"{path} cannot be read: {reason}") from None
     head = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
-    columns = tuple(name.strip() for name in next(reader, ()))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
+    rows_of_file = to_the_end(path, reader)
+    columns = tuple(name.strip() for name in next(rows_of_file, ()))
     rows = []
-    for values in reader:
+    for values in rows_of_file:
         row = dict(
             zip(columns, (unicodedata.normalize("NFC", value.strip()) for value in values), strict=False)
         )

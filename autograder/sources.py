@@ -33,6 +33,7 @@ _BROKEN_ZIP = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    ValueError,  # a name that is no UTF-8
     OSError,
 )
 
@@ -142,7 +143,7 @@ def _of_zip(source: Path, archive: zipfile.ZipFile) -> Iterable[Found]:
         raise CourseError(f"{source} has {len(members):,} members; at most {MOST_MEMBERS:,} are looked at")
     budget = [MOST_BYTES]
     for member in members:
-        if not member.is_dir():
+        if not member.filename.endswith("/"):
             path = PurePosixPath(member.filename.replace("\\", "/"))
             yield Found(
                 source, path, _changed(member), _looker(archive, member, budget), _problem(member, path)
@@ -150,6 +151,8 @@ def _of_zip(source: Path, archive: zipfile.ZipFile) -> Iterable[Found]:
 
 
 def _problem(member: zipfile.ZipInfo, path: PurePosixPath) -> str:
+    if not member.filename:
+        return "it has no name"
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", str(path)):
         return "its path leads out of the archive"
     if stat.S_ISLNK(member.external_attr >> 16):

@@ -341,11 +341,18 @@ def test_no_extensions_are_no_error(tmp_path):
         ),
         ("ada,pain,,2", "line 2: no chapter is called 'pain'"),
         (",paint,,2", "line 2: the student is missing"),
+        ('ada,"paint,,2\nbob,paint,,2', "is no CSV at line 3 or above: unexpected end of data"),
     ],
 )
 def test_what_is_wrong_with_an_extension_is_said_with_its_line(tmp_path, row, message):
     course = course_with(tmp_path, extensions=f"student,assignment,due,days\n{row}\n")
     with pytest.raises(CourseError, match=message):
+        read_extensions(course, course.chapter("paint"))
+
+
+def test_a_quotation_mark_in_the_first_line_is_said(tmp_path):
+    course = course_with(tmp_path, extensions='"student,assignment,days\nada,paint,2\n')
+    with pytest.raises(CourseError, match="is no CSV at line 2 or above"):
         read_extensions(course, course.chapter("paint"))
 
 

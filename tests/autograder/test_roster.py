@@ -120,6 +120,12 @@ def test_an_id_that_means_two_people_means_nobody(tmp_path):
             r"line 2: the id of Ada is '../up', which cannot be the name of a folder",
         ),
         ("student,name\n,Ada\n", "line 2: the id of Ada is ''"),
+        ('student,name\nada,"Ada\nbob,Bob\n', "is no CSV at line 3 or above: unexpected end of data"),
+        ('"student,name\nada,Ada\n', "is no CSV at line 2 or above"),
+        (
+            'student,name\nada,"Ada\n' + "bob,Bob\n" * 20_000,
+            "is no CSV at line [0-9]+ or above: field larger",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_roster_is_said(tmp_path, text, message):

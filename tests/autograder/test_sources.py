@@ -124,6 +124,20 @@ def test_a_zip_that_is_none_is_one_line(tmp_path):
         by_path(tmp_path / "all.zip")
 
 
+def test_names_that_are_none(tmp_path):
+    path = zip_of(tmp_path, **{"é.ipynb": b"x", "b": b"fine"})
+    content = path.read_bytes()
+    path.write_bytes(content.replace("é".encode(), b"\xff\xff", 1))  # where the member itself stands
+    found = by_path(path)
+    assert found["é.ipynb"].startswith("it cannot be unpacked") and found["b"] == b"fine"
+    path.write_bytes(content.replace("é".encode(), b"\xff\xff"))  # in the list of members, too
+    with pytest.raises(CourseError, match=r"all\.zip is no zip that can be read"):
+        by_path(path)
+    path = zip_of(tmp_path, a=b"x", b=b"fine")
+    path.write_bytes(path.read_bytes().replace(b"a", b"\0", 2))  # a name ends at its first zero
+    assert by_path(path) == {".": "it has no name", "b": b"fine"}
+
+
 def test_a_date_that_does_not_exist_is_no_error(tmp_path):
     path = zip_of(tmp_path, a=b"x")
     content = bytearray(path.read_bytes())
