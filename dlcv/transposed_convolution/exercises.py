@@ -769,6 +769,13 @@ bilinear.slip_of(
 )
 bilinear.slip_of(
     tented,
+    "centre rounded down",
+    "You divide by 2 with `//`, which rounds the middle of an even size down to a pixel, and your tent is lopsided. The "
+    "middle of the numbers 0 to K - 1 is (K - 1) / 2, between two pixels.",
+    ("(kernel_size - 1) / 2", "(kernel_size - 1) // 2"),
+)
+bilinear.slip_of(
+    tented,
     "half the size as slope",
     "Your tent reaches zero K / 2 pixels from its centre. It falls over the stride, (K + 1) // 2 pixels, so "
     "that one copy ends where its neighbour peaks.",

@@ -264,7 +264,7 @@ def upsample_bilinear_naive(x: Tensor, size: int | Sequence[int], align_corners:
     return y
 
 
-def cubic_kernel(d: Tensor, a: float = -0.75) -> Tensor:
+def cubic_kernel(d: Tensor | float, a: float = -0.75) -> Tensor:
     """Weight of a pixel at distance *d* in cubic interpolation.
 
     .. math:: u(d) = \\begin{cases}
@@ -274,7 +274,7 @@ def cubic_kernel(d: Tensor, a: float = -0.75) -> Tensor:
 
     Parameters
     ----------
-    d : Tensor
+    d : Tensor, or number
         Signed distances in pixels.
     a : float
         Slope at distance 1. Keys' own choice is -1/2; torch and OpenCV take -3/4.
@@ -293,7 +293,7 @@ def cubic_kernel(d: Tensor, a: float = -0.75) -> Tensor:
     >>> cubic_kernel(torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0]))
     tensor([ 1.0000,  0.5938,  0.0000, -0.0938,  0.0000])
     """
-    d = d.abs()
+    d = torch.as_tensor(d).abs()
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
     return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))

@@ -212,6 +212,10 @@ def test_positions_by_hand():
     assert source_positions(1, 3).tolist() == pytest.approx([-1 / 3, 0, 1 / 3])
 
 
+def test_cubic_kernel_takes_a_number():
+    assert float(cubic_kernel(0.5)) == float(cubic_kernel(torch.tensor(-0.5))) == 0.59375
+
+
 def test_cubic_weights_by_hand():
     assert cubic_weights(0.5).tolist() == [-0.09375, 0.59375, 0.59375, -0.09375]
     assert cubic_weights(0).tolist() == [0, 1, 0, 0]
