@@ -780,7 +780,8 @@ def _(draw):
     yield Case([(1, 2, 4), (1, 2, 5)], kernel_size=2, words="filters of 2", probe=each)
     for _ in range(draw.count):
         rates = tuple(draw.integer(1, 9) for _ in range(3))
-        yield Case([(1, 3, 2), rates, (2, 4, 6)], words="random rates between two known sets", probe=each)
+        full, holed = draw.choice(((3, 1, 2), (2, 1, 5), (5, 2, 1))), (1, 2, draw.integer(8, 12))
+        yield Case([full, rates, holed], words="random rates between two known sets", probe=each)
 
 
 def no_hole(rates, kernel_size=3):

@@ -770,7 +770,7 @@ bilinear.slip_of(
 bilinear.slip_of(
     tented,
     "centre rounded down",
-    "You divide by 2 with `//`, which rounds the middle of an even size down to a pixel, and your tent is lopsided. The "
+    "You divide by 2 with `//`, which rounds the middle of an even size down to a pixel: your tent is lopsided. The "
     "middle of the numbers 0 to K - 1 is (K - 1) / 2, between two pixels.",
     ("(kernel_size - 1) / 2", "(kernel_size - 1) // 2"),
 )

@@ -777,6 +777,13 @@ pool.slip_of(
 )
 pool.slip_of(
     window_by_window,
+    "rows as long as the output's",
+    "You multiply the row by the width of the pooled map. Places are counted in the plane that was pooled: its rows "
+    "are as long as `x` is wide.",
+    ("i * w + j", "i * columns + j"),
+)
+pool.slip_of(
+    window_by_window,
     "the last of equal values",
     "Where several pixels are equally large, you name the last. The first one in reading order counts.",
     ("best = window.argmax(2)", "best = kernel_size**2 - 1 - window.flip(2).argmax(2)"),
