@@ -80,13 +80,18 @@ def outline(axis: Axes, box: Tensor | Sequence[float], colour: str, **style) -> 
 
 
 def tag(axis: Axes, box: Tensor | Sequence[float], words: str, colour: str) -> None:
-    """Words on a coloured plate above a box's upper left corner, or inside it where there is no room."""
-    x1, y1 = float(box[0]), float(box[1])
+    """Words on a coloured plate above a box's upper left corner, or inside it where there is no room.
+
+    Near the picture's right border they end at the box's right corner instead, or the border would cut them off.
+    """
+    x1, y1, x2 = (float(corner) for corner in box[:3])
+    width = max(axis.get_xlim())
+    place = (max(x1, 0.5), "left") if x1 < 0.7 * width else (min(x2, width - 0.5), "right")
     plate = dict(facecolor=colour, edgecolor="none", pad=1.2)
     below = y1 < 6
     axis.text(
-        max(x1, 0.5), y1 + (1 if below else -1), words, color=PAPER, fontsize=7.5, zorder=5, bbox=plate,
-        va="top" if below else "bottom", clip_on=True,
+        place[0], y1 + (1 if below else -1), words, color=PAPER, fontsize=7.5, zorder=5, bbox=plate,
+        ha=place[1], va="top" if below else "bottom", clip_on=True,
     )  # fmt: skip
 
 

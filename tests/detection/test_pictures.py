@@ -5,6 +5,7 @@ import torch
 
 from dlcv import trials
 from dlcv.detection import experiment, figures, nms, widget
+from dlcv.plotting import new_figure
 
 FIGURES = [name for name in figures.__all__ if name.endswith("_figure")]
 
@@ -17,6 +18,17 @@ def smoke(monkeypatch):
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_draws(name):
     assert getattr(figures, name)()._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("left", [0.0, 40.0, 80.0, 95.0, 118.0])
+def test_words_stay_in_the_picture(left):
+    figure, axes = new_figure(1, 4, height=2.4)  # as narrow as the detections
+    figures.draw_scene(axes[0], torch.rand(3, 128, 128))
+    box = torch.tensor([[left, 40, min(left + 20, 128), 60]])
+    figures.draw_boxes(axes[0], box, torch.tensor([4]), torch.tensor([0.98]))
+    figure._repr_png_()
+    frame, words = axes[0].get_window_extent(), axes[0].texts[0].get_window_extent()
+    assert frame.x0 <= words.x0 < words.x1 <= frame.x1
 
 
 @pytest.mark.parametrize(
