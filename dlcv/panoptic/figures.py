@@ -7,6 +7,7 @@ from functools import cache
 
 import matplotlib
 import torch
+import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -96,13 +97,26 @@ def draw_truth(axis: Axes, shown: Scene, title: str = "") -> None:
 def number_segments(
     axis: Axes, ids: Tensor, words: Mapping[int, str], colour: str = INK, size: float = 9
 ) -> None:
-    """Words on each segment, on that one of its pixels which is nearest to its middle."""
+    """Words on each segment: of its pixels that are not near its rim, on the one nearest to its middle."""
+    step = max(1, max(ids.shape) // 128)
     for number, text in words.items():
-        pixels = (ids == number).nonzero().float()
-        if len(pixels):
-            y, x = pixels[(pixels - pixels.mean(0)).square().sum(1).argmin()].tolist()
+        mask = (ids == number)[::step, ::step]
+        if mask.any():
+            depth = _steps_from_the_rim(mask)
+            pixels = (depth >= 0.6 * depth.max()).nonzero().float()
+            middle = mask.nonzero().float().mean(0)
+            y, x = (step * pixels[(pixels - middle).square().sum(1).argmin()]).tolist()
             plate = dict(facecolor=PAPER, edgecolor="none", pad=1.2, alpha=0.85)
             axis.text(x, y, text, color=colour, fontsize=size, ha="center", va="center", bbox=plate)
+
+
+def _steps_from_the_rim(mask: Tensor) -> Tensor:
+    """How often a mask can lose its rim before each pixel is gone, (H, W); 0 outside."""
+    left, depth = mask.float()[None], torch.zeros(mask.shape)
+    while left.any():
+        depth += left[0]
+        left = (F.avg_pool2d(left, 3, 1, 1) > 0.999).float()
+    return depth
 
 
 # --------------------------------------------------------------------------------------------- figures
@@ -294,8 +308,8 @@ def pyramid_figure() -> Picture:
         station(axis, 6.3, row, f"1/{stride}", SHARED, w=width, h=0.7)
         arrow(axis, (1.0 + width / 2 + 0.1, row), (3.55, row))
         arrow(axis, (4.25, row), (6.2 - width / 2, row))
-        axis.text(2.75, row + 0.13, "1 × 1", ha="center", fontsize=8)
-        axis.text(4.75, row + 0.13, "3 × 3", ha="center", fontsize=8)
+        axis.text(2.75, row - 0.06, "1 × 1", ha="center", fontsize=8)
+        axis.text(4.75, row - 0.06, "3 × 3", ha="center", fontsize=8)
         arrow(axis, (6.4 + width / 2, row), (8.55, 2.75 + 0.1 * row), "#833da3")
         if row:
             arrow(axis, (1.0, row - 0.6), (1.0, row - 0.4))

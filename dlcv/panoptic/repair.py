@@ -168,7 +168,7 @@ def quality(result: Result) -> PanopticQuality:
 
 def truth_figure() -> Picture:
     """The photograph and its truth, with names."""
-    figure, (left, right) = new_figure(1, 2, height=5.0)
+    figure, (left, right) = new_figure(1, 2, height=5.2)
     show(left, photo().image, "ARC2017: goods in a box")
     _paint(right, truth(), "truth: 8 things, and the rest")
     return figure
@@ -181,7 +181,7 @@ def compare_figure(result: Result) -> Picture:
     """
     matching, found = match_segments(result, truth()), quality(result)
     missed, wrong = matching.false_negatives, matching.false_positives
-    figure, (left, right) = new_figure(1, 2, height=4.8)
+    figure, (left, right) = new_figure(1, 2, height=5.1)
     _paint(left, truth(), f"truth: {len(missed)} not matched", missed, EXPECTED)
     _paint(right, result, f"result: {len(wrong)} not matched", wrong, YOURS)
     things, stuff = found.things, found.stuff
