@@ -13,9 +13,8 @@ def scan_source(source: str, name: str, watch: Watch) -> list[Violation]:
 
     A source that does not parse has no violations: that it does not run is another verdict.
     """
-    try:
-        tree = ast.parse(_without_magics(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = _parsed(source)
+    if tree is None:
         return []
     roots, imported = _imports(tree)
     found: list[Violation] = []
@@ -26,6 +25,18 @@ def scan_source(source: str, name: str, watch: Watch) -> list[Violation]:
                 if all(violation.call != call for violation in found):
                     found.append(Violation(call, group.name, node.lineno))
     return found
+
+
+def _parsed(source: str) -> ast.Module | None:
+    """The tree of a source; only where it is no Python are lines left out that look like a notebook's own commands."""
+    for text in (source, _without_magics(source)):
+        try:
+            return ast.parse(text)
+        except SyntaxError:
+            continue
+        except (ValueError, RecursionError, MemoryError):
+            return None
+    return None
 
 
 def _without_magics(source: str) -> str:

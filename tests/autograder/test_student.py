@@ -199,6 +199,14 @@ def test_magics_shell_lines_and_display_do_not_stop_a_cell(examined):
     assert kinds(examined(conv_transpose1d=cell))[PAINT] == "right"
 
 
+def test_neither_magics_nor_lines_like_them_hide_a_call_from_the_scan(examined):
+    never_reached = RIGHT + "    return torch.conv1d(x, weight)\n"
+    found = examined(conv_transpose1d=f"%matplotlib inline\nhalf = (9\n% 2)\n{never_reached}")
+    verdict = found.verdicts[PAINT]
+    assert (verdict.kind, verdict.points) == ("forbidden call", 0.0)
+    assert verdict.message == "torch.conv1d, line 9 of your cell"
+
+
 def test_forbidden_under_an_alias(examined):
     cell = (
         "from torch.nn import functional as innocent\npaint = innocent.conv_transpose1d\n"

@@ -385,6 +385,12 @@ def test_source_is_read(body, calls):
     assert [violation.call for violation in found] == calls
 
 
+def test_a_line_that_begins_like_a_magic_hides_nothing():
+    source = "half = (9\n% 2)\ndef answer(x):\n    return x @ x\n"
+    (found,) = scan_source(source, "answer", watch_for((MATMUL,)))
+    assert found.line == 4
+
+
 def test_source_that_does_not_parse_has_no_forbidden_calls():
     assert scan_source("def answer(x:\n", "answer", watch_for((CONVOLUTION,))) == []
     assert (
