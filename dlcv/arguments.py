@@ -1,4 +1,4 @@
-"""Sizes, steps and paddings: given once for both axes or once for each, checked, and made into a slice.
+"""Sizes, steps and paddings: given once for both axes or once for each, and checked; tensors in computable precision.
 
 Every reference of the course takes such arguments, and says in the same words what is wrong with them.
 """
@@ -10,9 +10,23 @@ from math import isfinite
 from numbers import Integral
 from typing import Any
 
+import torch
 from torch import Tensor
 
-__all__ = ["check_at_least", "check_tensors", "check_whole", "every", "pair", "per_axis", "several"]
+__all__ = [
+    "HALF",
+    "check_at_least",
+    "check_tensors",
+    "check_whole",
+    "every",
+    "pair",
+    "per_axis",
+    "precise",
+    "several",
+]
+
+HALF = (torch.float16, torch.bfloat16)
+"""Types with too few digits to add up in: whoever sums up computes in float32 and rounds once, at the end."""
 
 
 def per_axis(
@@ -143,3 +157,14 @@ def every(step: int, start: int, count: int) -> slice:
     [1, 4, 7]
     """
     return slice(start, start + count * step, step)
+
+
+def precise(x: Tensor) -> Tensor:
+    """Numbers to compute with: double precision stays, anything else, whole numbers included, becomes float32.
+
+    Examples
+    --------
+    >>> precise(torch.ones(1, dtype=torch.float16)).dtype, precise(torch.ones(1).double()).dtype
+    (torch.float32, torch.float64)
+    """
+    return x if x.dtype == torch.float64 else x.float()

@@ -23,10 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair, several
-
-HALF = (torch.float16, torch.bfloat16)
-"""Dtypes with too few digits to add up in: sums are taken in single precision."""
+from dlcv.arguments import check_at_least, pair, precise, several
 
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 """Rates of the three atrous branches for each output stride: half the stride, twice the rate."""
@@ -207,7 +204,7 @@ def adaptive_average_pool(x: Tensor, bins: int | Sequence[int]) -> Tensor:
         raise ValueError(f"x must be (..., H, W) with at least one pixel; got {tuple(x.shape)}")
     if not x.is_floating_point():
         raise ValueError(f"x must be floating; got {x.dtype}")
-    wide = x.float() if x.dtype in HALF else x
+    wide = precise(x)
     down = torch.stack([wide[..., part, :].mean(-2) for part in _bins(x.shape[-2], rows)], -2)
     return torch.stack([down[..., part].mean(-1) for part in _bins(x.shape[-1], columns)], -1).to(x.dtype)
 
@@ -547,7 +544,7 @@ def pairwise_kernel(features: Tensor, normalization: str = "symmetric") -> Tenso
         raise ValueError(
             f"features must be floats (D, pixels); got {features.dtype} of {tuple(features.shape)}"
         )
-    wide = features.float() if features.dtype in HALF else features
+    wide = precise(features)
     distance = torch.cdist(wide.T, wide.T, compute_mode="donot_use_mm_for_euclid_dist")
     oneself = torch.eye(len(distance), dtype=torch.bool, device=distance.device)
     kernel = torch.exp(-0.5 * distance**2).masked_fill(oneself, 0)
@@ -645,7 +642,7 @@ def dense_crf(
     if any(f.shape[-1] != unary.shape[1] for f in features):
         given = ", ".join(str(tuple(f.shape)) for f in features)
         raise ValueError(f"features must have {unary.shape[1]} columns, one a pixel; got {given}")
-    costs = unary.float() if unary.dtype in HALF else unary
+    costs = precise(unary)
     kernel = costs.new_zeros(costs.shape[1], costs.shape[1])
     for f, weight in zip(features, weights, strict=True):
         kernel.add_(pairwise_kernel(f.to(costs), normalization), alpha=weight)

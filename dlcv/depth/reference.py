@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least
+from dlcv.arguments import check_at_least, precise
 
 __all__ = [
     "MetricBins",
@@ -778,7 +778,7 @@ def _floating(x: Tensor) -> Tensor:
     """Numbers to compute with: whole ones and half precision become float32."""
     if x.is_complex():
         raise ValueError(f"maps must hold real numbers; got {x.dtype}")
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+    return precise(x)
 
 
 def _ends(x: Tensor) -> str:

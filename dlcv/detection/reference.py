@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, pair, per_axis, several
+from dlcv.arguments import check_at_least, pair, per_axis, precise, several
 
 __all__ = [
     "HEAD_WEIGHTS",
@@ -793,14 +793,14 @@ def _boxes(name: str, boxes: Tensor, axes: int | None = 2) -> Tensor:
     """Boxes as numbers whose products do not overflow: half precision becomes single, whole numbers become long."""
     boxes = _check_boxes(name, boxes, axes)
     if boxes.is_floating_point():
-        return boxes if boxes.dtype in (torch.float32, torch.float64) else boxes.float()
+        return precise(boxes)
     return boxes.long()
 
 
 def _floating_boxes(name: str, boxes: Tensor) -> Tensor:
     """Boxes that take numbers with a fraction: anything but double precision becomes single."""
     boxes = _check_boxes(name, boxes)
-    return boxes if boxes.dtype == torch.float64 else boxes.float()
+    return precise(boxes)
 
 
 def _check_boxes(name: str, boxes: Tensor, axes: int | None = 2) -> Tensor:

@@ -24,7 +24,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, check_tensors, check_whole, every, pair
+from dlcv.arguments import HALF, check_at_least, check_tensors, check_whole, every, pair
 from dlcv.transposed_convolution.reference import conv_transpose1d, convolution_size, insert_zeros
 
 __all__ = [
@@ -228,7 +228,7 @@ def conv2d(
     _check_batch(x, weight, bias, groups)
     if x.dim() == 3:
         return conv2d(x[None], weight, bias, stride, padding, dilation, groups)[0]
-    if x.dtype in (torch.float16, torch.bfloat16):  # too coarse for sums: add up in single, round once
+    if x.dtype in HALF:  # too coarse for sums: add up in single, round once
         exact = (None if tensor is None else tensor.float() for tensor in (x, weight, bias))
         return conv2d(*exact, stride, padding, dilation, groups).to(x.dtype)
     if isinstance(padding, str):

@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlcv.arguments import precise
+
 __all__ = [
     "balanced_weights",
     "combined_loss",
@@ -368,7 +370,7 @@ def giou_loss(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(
             f"a and b must both be (K, 4) as x1, y1, x2, y2; got {tuple(a.shape)} and {tuple(b.shape)}"
         )
-    (a_lt, a_rb), (b_lt, b_rb) = ((x if x.dtype == torch.float64 else x.float()).split(2, -1) for x in (a, b))
+    (a_lt, a_rb), (b_lt, b_rb) = (precise(x).split(2, -1) for x in (a, b))
     inter = (torch.minimum(a_rb, b_rb) - torch.maximum(a_lt, b_lt)).relu().prod(-1)
     hull = (torch.maximum(a_rb, b_rb) - torch.minimum(a_lt, b_lt)).prod(-1)
     union = (a_rb - a_lt).prod(-1) + (b_rb - b_lt).prod(-1) - inter
@@ -382,7 +384,7 @@ def _wide(logits: Tensor) -> Tensor:
     """Logits to compute with: those of half precision become float32."""
     if not logits.is_floating_point():
         raise ValueError(f"logits must be floating; they are {logits.dtype}")
-    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+    return precise(logits)
 
 
 def _like(logits: Tensor, loss: Tensor) -> Tensor:

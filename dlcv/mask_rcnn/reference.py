@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, pair
+from dlcv.arguments import check_at_least, pair, precise
 from dlcv.roi_align.reference import roi_align
 
 __all__ = ["keypoint_loss", "keypoint_targets", "mask_loss", "mask_targets", "paste_masks", "select_masks"]
@@ -317,7 +317,7 @@ def paste_masks(
     dtype = (
         torch.bool if threshold is not None else masks.dtype if masks.is_floating_point() else torch.float32
     )
-    masks = masks if masks.dtype == torch.float64 else masks.float()  # half a pixel needs single precision
+    masks = precise(masks)  # half a pixel needs single precision
     boxes = boxes.to(masks.dtype)
     pasted = masks.new_zeros(len(masks), height, width, dtype=dtype)
     for number in ((boxes[:, 2:] > boxes[:, :2]).all(1)).nonzero()[:, 0].tolist() if pasted.numel() else ():
@@ -359,4 +359,4 @@ def _check_masks(name: str, masks: Tensor) -> None:
 def _boxes(boxes: Tensor) -> Tensor:
     if boxes.dim() != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be (R, 4) as x1, y1, x2, y2; got {tuple(boxes.shape)}")
-    return boxes if boxes.dtype in (torch.float32, torch.float64) else boxes.float()
+    return precise(boxes)

@@ -16,7 +16,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_at_least
+from dlcv.arguments import check_at_least, precise
 
 __all__ = [
     "ab_bins",
@@ -236,7 +236,7 @@ def rebalancing_weights(prior: Tensor, lam: float = 0.5) -> Tensor:
     >>> rebalancing_weights(torch.tensor([3.0, 1.0]), lam=1.0)
     tensor([1., 1.])
     """
-    prior = prior if prior.dtype == torch.float64 else prior.float()
+    prior = precise(prior)
     if prior.dim() != 1 or not (prior >= 0).all() or not 0 < prior.sum() < torch.inf:
         found = prior.tolist() if prior.dim() == 1 and len(prior) < 9 else tuple(prior.shape)
         raise ValueError(f"prior must be (Q,), none below 0, with a finite sum above 0; got {found}")
@@ -288,7 +288,7 @@ def colorization_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tenso
         raise ValueError(
             f"logits, targets and weights must be (N, Q, H, W), the same, and (Q,); got {shapes}"
         )
-    z = logits if logits.dtype == torch.float64 else logits.float()  # float16 cannot sum up an image
+    z = precise(logits)  # float16 cannot sum up an image
     entropy = -(targets * z.log_softmax(1)).sum(1)
     weight = weights.to(z)[targets.argmax(1)]
     return (weight * entropy).sum() / max(entropy.numel(), 1)

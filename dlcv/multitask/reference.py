@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least
+from dlcv.arguments import check_at_least, precise
 from dlcv.depth.reference import backproject
 
 __all__ = [
@@ -391,11 +391,6 @@ def _tangent(points: Tensor, known: Tensor, axis: int) -> Tensor:
     return (torch.cat([step, none]) + torch.cat([none, step])).movedim(0, axis)
 
 
-def _floating(x: Tensor) -> Tensor:
-    """Numbers to compute with: whole ones and half precision become float32, which counts the pixels of any image."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
-
-
 def _moderate(vectors: Tensor) -> Tensor:
     """Vectors (..., 3) of which the largest component is 1, so that no square is 0 or infinite; 0 stays 0."""
     largest = vectors.detach().abs().amax(-1, keepdim=True)
@@ -417,14 +412,14 @@ def _valid_vectors(mask: Tensor, **maps: Tensor) -> list[Tensor]:
         last = x.shape == (*mask.shape, 3)
         first = mask.dim() > 1 and x.shape == (*mask.shape[:-2], 3, *mask.shape[-2:])
         if first and (mask.dim() > 2 or not last):
-            found.append(_floating(x).movedim(-3, -1)[mask])
+            found.append(precise(x).movedim(-3, -1)[mask])
         elif last:
-            found.append(_floating(x)[mask])
+            found.append(precise(x)[mask])
         else:
             wanted = f"{name} must hold a vector of 3 for each pixel of the mask, as (..., H, W, 3) or (..., 3, H, W)"
             raise ValueError(f"{wanted}; got {tuple(x.shape)} and a mask {tuple(mask.shape)}")
-    precise = torch.promote_types(*(x.dtype for x in found))
-    return [x.to(precise) for x in found]
+    dtype = torch.promote_types(*(x.dtype for x in found))
+    return [x.to(dtype) for x in found]
 
 
 def _log_valid(name: str, depth: Tensor, mask: Tensor) -> Tensor:
@@ -433,7 +428,7 @@ def _log_valid(name: str, depth: Tensor, mask: Tensor) -> Tensor:
     if depth.shape != mask.shape or mask.dim() < 2:
         wanted = f"{name} and mask must be (..., H, W)"
         raise ValueError(f"{wanted}, the same; got {tuple(depth.shape)} and {tuple(mask.shape)}")
-    depth = torch.where(mask, _floating(depth), 1.0)
+    depth = torch.where(mask, precise(depth), 1.0)
     if not (depth > 0).all():
         lowest = float(depth.detach().min())
         raise ValueError(f"{name} must be above 0 where the mask is True; got {lowest}")

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair, per_axis
+from dlcv.arguments import check_at_least, pair, per_axis, precise
 
 # ------------------------------------------------------------------------------- reading a map at points
 
@@ -60,7 +60,7 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
         given = f"{features.dtype} of {tuple(features.shape)}"
         raise ValueError(f"features must be floating, with at least one pixel; got {given}")
     height, width = features.shape[-2:]
-    places = points.flatten(1, -2) if points.dtype == torch.float64 else points.flatten(1, -2).float()
+    places = precise(points.flatten(1, -2))
     x, y = (places * places.new_tensor([width, height]) - 0.5).unbind(-1)  # (N, P)
     left, top = x.floor().detach(), y.floor().detach()
     values = 0.0

@@ -22,7 +22,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_tensors, check_whole, every, pair, per_axis
+from dlcv.arguments import HALF, check_tensors, check_whole, every, pair, per_axis
 
 __all__ = [
     "bilinear_kernel",
@@ -298,7 +298,7 @@ def conv_transpose2d(
     _check_batch(x, weight, bias, groups)
     if x.dim() == 3:
         return conv_transpose2d(x[None], weight, bias, stride, padding, output_padding, groups, dilation)[0]
-    if x.dtype in (torch.float16, torch.bfloat16):  # too coarse for sums: add up in single, round once
+    if x.dtype in HALF:  # too coarse for sums: add up in single, round once
         exact = (None if tensor is None else tensor.float() for tensor in (x, weight, bias))
         return conv_transpose2d(*exact, stride, padding, output_padding, groups, dilation).to(x.dtype)
     (sy, sx), (py, px) = pair("stride", stride), pair("padding", padding)

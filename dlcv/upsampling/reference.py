@@ -25,7 +25,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, check_tensors, check_whole, every, pair
+from dlcv.arguments import HALF, check_at_least, check_tensors, check_whole, every, pair
 
 __all__ = [
     "bed_of_nails",
@@ -393,7 +393,7 @@ def _mix(x: Tensor, axis: int, indices: Tensor, weights: Tensor) -> Tensor:
 
 def _exact(x: Tensor) -> Tensor:
     """Half precision is too coarse for sums of products: compute in single, round once at the end."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in HALF else x
 
 
 # ------------------------------------------------------------------------- remember where the maximum was
