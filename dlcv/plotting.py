@@ -60,9 +60,8 @@ class Picture(Figure):
         buffer = io.BytesIO()
         with matplotlib.rc_context(STYLE):
             if engine := self.get_layout_engine():
-                engine.execute(
-                    self
-                )  # once is not enough where panels keep their shape: titles stick out at the top
+                # Once is not enough where panels keep their shape: titles stick out at the top.
+                engine.execute(self)
             # The same file for the same picture: no version string, no date.
             self.savefig(buffer, format="png", dpi=STYLE["figure.dpi"], metadata={"Software": None})
         return buffer.getvalue()
