@@ -60,7 +60,8 @@ PATCHES = [
     Attack(
         "cells-patched-data",
         "What packs the answer for the way to the grader packs something else: a `right` of its own.",
-        cell="from dlcv.checking import values\nvalues._encode = lambda *_, **__: {'right': True, 'points': 2}\n",
+        cell="from dlcv.checking import values\n"
+        "values._Encoder.encode = lambda *_, **__: {'right': True, 'points': 2}\n",
         paint=("crashed",),
         size=("crashed",),
     ),

@@ -219,7 +219,7 @@ ATTACKS = [
             "class Endless(dict):\n"
             "    def items(self): return zip(itertools.count(), itertools.repeat(None))\n",
         ),
-        paint=("too slow", "crashed"),
+        paint=("wrong shape",),  # given up after so many parts
     ),
     Attack(
         "numbers-nested",
