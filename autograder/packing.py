@@ -112,9 +112,8 @@ def _without_answers(course: Course, withheld: Sequence[Chapter], target: Path) 
 def _built(course: Course, chapter: Chapter) -> Built:
     built = build(course, chapter)
     if not built.is_committed():
-        how = (
-            "build --replace" if built.kept() else "build"
-        )  # what somebody has worked in is replaced when asked only
+        # What somebody has worked in is replaced only when asked for.
+        how = "build --replace" if built.kept() else "build"
         raise CourseError(
             f"{course.notebook(chapter)} is not what its source gives, so learners would get two different ones; "
             f"run: autograder {how} {chapter}"

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlcv.arguments import check_at_least, per_axis
+from dlcv.arguments import check_whole
 
 VOID = 0
 """The id of pixels that belong to no segment."""
@@ -57,7 +57,7 @@ def encode_panoptic(semantic: Tensor, instance: Tensor, label_divisor: int = 100
     >>> encode_panoptic(torch.tensor([[0, 7, 7]]), torch.tensor([[0, 1, 2]]))
     tensor([[   0, 7001, 7002]])
     """
-    _check_divisor(label_divisor)
+    check_whole(1, label_divisor=label_divisor)
     if semantic.shape != instance.shape:
         shapes = f"{tuple(semantic.shape)} and {tuple(instance.shape)}"
         raise ValueError(f"semantic and instance must have the same shape; got {shapes}")
@@ -85,7 +85,7 @@ def decode_panoptic(encoded: Tensor, label_divisor: int = 1000) -> tuple[Tensor,
     >>> decode_panoptic(torch.tensor([[0, 7001, 7002]]))
     (tensor([[0, 7, 7]]), tensor([[0, 1, 2]]))
     """
-    _check_divisor(label_divisor)
+    check_whole(1, label_divisor=label_divisor)
     _check_whole("encoded", encoded)
     encoded = encoded.long()
     return encoded // label_divisor, encoded % label_divisor
@@ -502,11 +502,6 @@ def _mean(qualities) -> Quality:
 
 
 # ------------------------------------------------------------------------------- the door
-
-
-def _check_divisor(label_divisor: int) -> None:
-    per_axis("label_divisor", label_divisor, 1)
-    check_at_least(1, label_divisor=label_divisor)
 
 
 def _check_whole(name: str, numbers: Tensor, below: int | None = None) -> None:

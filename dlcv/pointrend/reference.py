@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcv.arguments import check_at_least, pair, per_axis, precise
+from dlcv.arguments import check_at_least, check_whole, pair, precise
 
 # ------------------------------------------------------------------------------- reading a map at points
 
@@ -170,7 +170,7 @@ def uncertain_points_on_grid(uncertainty: Tensor, num_points: int) -> tuple[Tens
     """
     if uncertainty.dim() != 4 or uncertainty.shape[1] != 1:
         raise ValueError(f"uncertainty must be (N, 1, H, W); got {tuple(uncertainty.shape)}")
-    check_at_least(1, num_points=_whole("num_points", num_points))
+    check_whole(1, num_points=num_points)
     indices = uncertainty.flatten(1).argsort(dim=1, descending=True, stable=True)[:, :num_points]
     dtype = torch.float64 if uncertainty.dtype == torch.float64 else torch.float32
     return indices, _centres(indices, *uncertainty.shape[-2:], dtype)
@@ -444,7 +444,7 @@ def subdivision_inference(
     torch.Size([1, 2, 32, 40])
     """
     _check_map("coarse", coarse)
-    check_at_least(0, steps=_whole("steps", steps))
+    check_whole(0, steps=steps)
     logits = coarse
     for _ in range(steps):
         logits = subdivision_step(logits, coarse, features, head, num_points)
@@ -478,22 +478,19 @@ def points_evaluated(size: int | Sequence[int], steps: int, num_points: int) -> 
     (3332, 50176)
     """
     height, width = pair("size", size)
-    check_at_least(1, size=(height, width), num_points=_whole("num_points", num_points))
-    check_at_least(0, steps=_whole("steps", steps))
+    check_at_least(1, size=(height, width))
+    check_whole(1, num_points=num_points)
+    check_whole(0, steps=steps)
     pixels = [4**step * height * width for step in range(steps + 1)]
     return sum(min(num_points, count) for count in pixels[1:]), pixels[-1]
 
 
 def _share(num_points: int, importance: float) -> int:
     """How many of the points are chosen by their uncertainty."""
-    check_at_least(1, num_points=_whole("num_points", num_points))
+    check_whole(1, num_points=num_points)
     if not 0 <= importance <= 1:
         raise ValueError(f"importance must be from 0 to 1; got {importance}")
     return int(importance * num_points)
-
-
-def _whole(name: str, number: int) -> int:
-    return per_axis(name, number, 1)[0]
 
 
 def _check_map(name: str, x: Tensor) -> None:

@@ -572,7 +572,7 @@ after = mr.average_precision([better], [truth])
 # them through RoI Align, the other through RoI Pool, and nothing else differs. A third head listens and learns five
 # keypoints of each thing: its highest, lowest, leftmost and rightmost place, and the centre of what can be seen of it.
 #
-# On two cores it takes two to three minutes. It is saved in `runs/`, so you can close the lid in between. The things are
+# On two cores it takes two to four minutes. It is saved in `runs/`, so you can close the lid in between. The things are
 # small here, so the masks are 20 x 20.
 #
 # Before you run it, guess: what does the rounding cost at IoU 0.5, and what at 0.75?
